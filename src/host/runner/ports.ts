@@ -1,0 +1,248 @@
+import type { Evidence } from "#job/fault.ts";
+import type { MachineIdentity } from "#job/machine-name.ts";
+import type { Phase } from "#job/phase.ts";
+import type { Input, Step } from "#job/spec.ts";
+import type { Artifact, Refusal, StepOutcome } from "#job/verdict.ts";
+
+/**
+ * What the runner needs of the rest of the host. The other host rooms implement these and never import each other. Every
+ * call takes the attempt's signal, whose abort reason is a `Fault` or an `Ended`, and throws `Fault` and nothing else for
+ * what can go wrong outside the program.
+ */
+
+/** How a machine's instructions run: in hardware, or emulated by QEMU's TCG. */
+export type Acceleration = "kvm" | "tcg";
+
+/** How long an image may take, in seconds from the start of the machine under KVM. Emulation multiplies them. */
+export type Readiness = {
+  /** First byte on the serial console. */
+  readonly consoleSeconds: number;
+  /** TCP port 22 answers with an SSH banner on some address. */
+  readonly sshSeconds: number;
+  /** The guest says that its start-up is over. */
+  readonly settledSeconds: number;
+};
+
+/** A read-only image in this host's store. All paths are absolute. */
+export type Image = {
+  readonly name: string;
+  readonly version: string;
+  /** SHA-256 of the image's content, 64 hex digits: what a verdict records. */
+  readonly digest: string;
+  readonly architecture: "x86_64" | "aarch64";
+  readonly disk: {
+    readonly path: string;
+    readonly format: "qcow2" | "raw";
+    readonly virtualMiB: number;
+  };
+  readonly boot: {
+    readonly kind: "kernel";
+    readonly kernel: string;
+    readonly initrd: string;
+    readonly commandLine: string;
+  };
+  readonly seed: "nocloud";
+  /** The user that steps run as. */
+  readonly login: string;
+  readonly memoryMiBMin: number;
+  readonly readiness: Readiness;
+};
+
+/** The catalogue on this host. */
+export interface Images {
+  /**
+   * The image that a job names, built first when it ships with a recipe and is not in the store. `onProgress` gets a
+   * short line now and then. Twice is safe, also from two processes: one builds, the other waits.
+   * Throws image-unknown, image-build-failed, image-damaged, host-disk-full, host-tool-missing.
+   */
+  resolve(
+    reference: string,
+    onProgress: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<Image>;
+
+  /**
+   * Makes the writable disk of one machine at `path`: a qcow2 overlay with both formats declared. `diskMiB` undefined
+   * keeps the image's size; smaller than the image is refused. Throws host-disk-full.
+   */
+  overlay(
+    image: Image,
+    path: string,
+    diskMiB: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+/** Everything that one machine is made of. Closed data, so that the hypervisor can live in a process of its own. */
+export type MachineOrder = {
+  readonly identity: MachineIdentity;
+  /** `machineName(identity)`; also the name of its folder. */
+  readonly name: string;
+  /** The machine's own folder, absolute; console and other host-side files go there. */
+  readonly folder: string;
+  /** Counted from 0. One machine per slot; the slot has a network of its own. */
+  readonly slot: number;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly image: Image;
+  readonly diskPath: string;
+  readonly seedPath: string;
+  readonly acceleration: Acceleration;
+};
+
+/** Machines over libvirt. */
+export interface Hypervisor {
+  /**
+   * Checks libvirt and settles `auto` to what works here: probes KVM by booting once per boot of the host. `probe`
+   * gives the image to boot. Throws libvirt-unreachable, acceleration-unavailable.
+   */
+  acceleration(
+    wanted: Acceleration | "auto",
+    probe: () => Promise<Image>,
+    signal: AbortSignal,
+  ): Promise<Acceleration>;
+
+  /**
+   * Makes the slot's network if needed, closes its host side, defines and starts the machine. On a throw nothing of the
+   * machine is left in libvirt. Throws machine-refused, network-unavailable, host-path-closed, libvirt-unreachable.
+   */
+  boot(order: MachineOrder, signal: AbortSignal): Promise<Machine>;
+
+  /** Names of all machines in libvirt that are provably this installation's: by name and by metadata. */
+  list(installation: string, signal: AbortSignal): Promise<readonly string[]>;
+
+  /** Destroys and undefines a machine of this installation by name. One that does not exist is fine. */
+  remove(installation: string, name: string, signal: AbortSignal): Promise<void>;
+}
+
+/** A running machine. Disposing destroys and undefines it, has its own deadlines, ignores the attempt's signal, and is
+ * safe twice; it throws when the machine could not be removed. */
+export interface Machine extends AsyncDisposable {
+  readonly name: string;
+  readonly acceleration: Acceleration;
+  /** Aborts when the machine stops running; the reason is a Fault that says how: crashed, powered off, destroyed, ... */
+  readonly ended: AbortSignal;
+  /** Monotonic milliseconds (`performance.now()`) at which the call that started it was sent to libvirt. */
+  readonly startedAtMs: number;
+  /** The guest's addresses to try, best first: link-local on the slot's bridge (with zone), then neighbours and leases. */
+  addresses(signal: AbortSignal): Promise<readonly string[]>;
+  readonly console: Console;
+  /** Screenshot as PNG, or undefined when the machine has no screen or does not answer. Bounded to 16 MiB. */
+  screenshot(signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Leases and libvirt's state of the machine, for a fault's evidence. Never throws. */
+  evidence(): Promise<Evidence>;
+  /** Leaves the machine running when this object is disposed (`--keep`). */
+  keep(): void;
+}
+
+/** The serial console as the host has it: a bounded ring, so the oldest output may be gone. */
+export interface Console {
+  /** Bytes seen so far; 0 until the guest speaks. */
+  size(): Promise<number>;
+  /** The last `bytes` of it, raw. */
+  tail(bytes: number): Promise<Buffer>;
+  /** Copies what there is, oldest first, to `path`. Returns its size. */
+  save(path: string): Promise<number>;
+  /** The kernel's panic line and what follows, when the console shows one. */
+  panic(): Promise<string | undefined>;
+}
+
+/** What lets one host into one guest, made fresh for each machine. */
+export type Access = {
+  readonly login: string;
+  /** Private key of the client, OpenSSH format. Secret. */
+  readonly clientKey: string;
+  /** The guest's public host key as it must appear on the wire (RFC 4253, 6.6). */
+  readonly hostKey: Buffer;
+  /** The NoCloud seed that carries the other halves, an ISO image. */
+  readonly seedPath: string;
+};
+
+/** Told as each requirement of the readiness list begins and is met. */
+export type OnRequirement = (name: string, state: "waiting" | "met", elapsedMs: number) => void;
+
+/** Inside machines. */
+export interface Guests {
+  /** Makes keys and writes the seed into `folder`. Throws host-disk-full, host-tool-missing. */
+  prepare(
+    order: { folder: string; identity: MachineIdentity; name: string; image: Image },
+    signal: AbortSignal,
+  ): Promise<Access>;
+
+  /**
+   * Walks the readiness list and returns a guest that is logged in and settled. A fault names the requirement as its
+   * stage and carries console tail and leases. Throws image-panicked, image-unbootable, guest-no-ssh,
+   * guest-wrong-host-key, guest-login-refused, guest-not-settled, and whatever ended the machine.
+   */
+  connect(
+    machine: Machine,
+    access: Access,
+    image: Image,
+    onRequirement: OnRequirement,
+    signal: AbortSignal,
+  ): Promise<Guest>;
+}
+
+/** One step as it is sent to the guest. */
+export type StepOrder = {
+  /** Position in the job, from 1; with the attempt's machine it names the step's files in the guest. */
+  readonly number: number;
+  readonly step: Step;
+  readonly env: Readonly<Record<string, string>>;
+  /** Where its log goes on the host. Existing bytes are kept: following goes on from the file's size. */
+  readonly logPath: string;
+  /** The log is cut there, inside the guest. */
+  readonly logLimitBytes: number;
+  /** Gets each piece of the log as it comes home, for a terminal. Must not block. */
+  readonly onLog?: (piece: Buffer) => void;
+};
+
+export type StepEnd = {
+  readonly outcome: Exclude<StepOutcome, "skipped" | "lost" | "cancelled">;
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly logBytes: number;
+  readonly cutBytes: number;
+};
+
+/** What came home, and what was refused. */
+export type Collection = {
+  readonly artifacts: readonly Artifact[];
+  readonly refused: readonly Refusal[];
+};
+
+/** A guest that is logged in. Survives lost SSH connections: each verb reconnects for as long as the guest answers.
+ * Disposing closes the connection and nothing else. */
+export interface Guest extends AsyncDisposable {
+  /** Which address answered. */
+  readonly address: string;
+  /** Sends files and folders, streamed. Throws input-unreadable for what the host cannot read or the guest refuses. */
+  send(
+    inputs: readonly Input[],
+    onBytes: (sent: number) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * Starts the step detached and follows it to its end. Twice with the same number follows the first: it never runs
+   * twice. When `signal` aborts, the step's process group is killed in the guest (TERM, then KILL) before this throws.
+   * Throws guest-sshd-gone, guest-unreachable, guest-runner-lost.
+   */
+  run(order: StepOrder, signal: AbortSignal): Promise<StepEnd>;
+  /** Brings files home into `folder`, which must be empty or missing. Whatever the guest does, it ends, within caps. */
+  collect(patterns: readonly string[], folder: string, signal: AbortSignal): Promise<Collection>;
+}
+
+/** What the runner tells the world as it goes; never throws. */
+export interface Journal {
+  enter(phase: Phase): void;
+  requirement: OnRequirement;
+  progress(line: string): void;
+  leak(what: string, error: unknown): void;
+}
+
+/** Every room, as the runner sees it. */
+export type House = {
+  readonly images: Images;
+  readonly hypervisor: Hypervisor;
+  readonly guests: Guests;
+};

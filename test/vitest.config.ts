@@ -1,0 +1,29 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Four tiers, one folder each. Only `unit` and `contract` are part of `npm run check`: they touch nothing outside the
+ * process. `integration` needs libvirtd and OpenSSH installed, `e2e` boots machines.
+ */
+const tier = (name: string, testTimeout: number, parallel: boolean) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout,
+    hookTimeout: testTimeout,
+    fileParallelism: parallel,
+  },
+});
+
+export default defineConfig({
+  test: {
+    root: new URL("..", import.meta.url).pathname,
+    passWithNoTests: false,
+    projects: [
+      tier("unit", 5_000, true),
+      tier("contract", 10_000, true),
+      tier("integration", 60_000, false),
+      tier("e2e", 300_000, false),
+    ],
+  },
+});
