@@ -1,6 +1,5 @@
 import type { Evidence } from "#job/fault.ts";
 import type { MachineIdentity } from "#job/machine-name.ts";
-import type { Phase } from "#job/phase.ts";
 import type { Input, Step } from "#job/spec.ts";
 import type { Artifact, Refusal, StepOutcome } from "#job/verdict.ts";
 
@@ -230,14 +229,6 @@ export interface Guest extends AsyncDisposable {
   run(order: StepOrder, signal: AbortSignal): Promise<StepEnd>;
   /** Brings files home into `folder`, which must be empty or missing. Whatever the guest does, it ends, within caps. */
   collect(patterns: readonly string[], folder: string, signal: AbortSignal): Promise<Collection>;
-}
-
-/** What the runner tells the world as it goes; never throws. */
-export interface Journal {
-  enter(phase: Phase): void;
-  requirement: OnRequirement;
-  progress(line: string): void;
-  leak(what: string, error: unknown): void;
 }
 
 /** Every room, as the runner sees it. */
