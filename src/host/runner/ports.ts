@@ -2,6 +2,7 @@ import type { Evidence } from "#job/fault.ts";
 import type { MachineIdentity } from "#job/machine-name.ts";
 import type { Input, Step } from "#job/spec.ts";
 import type { Artifact, Refusal, StepOutcome } from "#job/verdict.ts";
+import type { StateFolder } from "./state-folder.ts";
 
 /**
  * What the runner needs of the rest of the host. The other host rooms implement these and never import each other. Every
@@ -91,15 +92,8 @@ export type MachineOrder = {
 
 /** Machines over libvirt. */
 export interface Hypervisor {
-  /**
-   * Checks libvirt and settles `auto` to what works here: probes KVM by booting once per boot of the host. `probe`
-   * gives the image to boot. Throws libvirt-unreachable, acceleration-unavailable.
-   */
-  acceleration(
-    wanted: Acceleration | "auto",
-    probe: () => Promise<Image>,
-    signal: AbortSignal,
-  ): Promise<Acceleration>;
+  /** True when libvirt lists KVM for this architecture, which does not mean that guests run: see `settle-acceleration.ts`. */
+  offersKvm(signal: AbortSignal): Promise<boolean>;
 
   /**
    * Makes the slot's network if needed, closes its host side, defines and starts the machine. On a throw nothing of the
@@ -233,6 +227,7 @@ export interface Guest extends AsyncDisposable {
 
 /** Every room, as the runner sees it. */
 export type House = {
+  readonly state: StateFolder;
   readonly images: Images;
   readonly hypervisor: Hypervisor;
   readonly guests: Guests;

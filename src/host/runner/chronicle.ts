@@ -1,0 +1,80 @@
+import type { Phase } from "#job/phase.ts";
+import { isLegalMove } from "#job/phase.ts";
+import type { Artifact, Refusal, StepResult, Verdict } from "#job/verdict.ts";
+import type { AttemptReport, Journal } from "./attempt.ts";
+
+type Draft = {
+  -readonly [Key in keyof Omit<AttemptReport, "verdict" | "phases">]: AttemptReport[Key];
+};
+
+/**
+ * What is known of an attempt so far: phases with their times, and the report that grows as things become known. The
+ * only place that changes the phase; an illegal move is a bug and throws.
+ */
+export class Chronicle {
+  readonly draft: Draft & {
+    steps: StepResult[];
+    artifacts: readonly Artifact[];
+    refused: readonly Refusal[];
+  };
+  readonly #journal: Journal;
+  readonly #phases: { phase: Phase; durationMs: number }[] = [];
+  #phase: Phase = "leased";
+  #sinceMs = performance.now();
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+    this.draft = {
+      steps: [],
+      artifacts: [],
+      refused: [],
+      image: undefined,
+      acceleration: undefined,
+      machine: undefined,
+      kept: undefined,
+      leaks: [],
+      marksMs: {},
+    };
+    journal.enter("leased");
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Goes to the next phase. */
+  enter(phase: Phase): void {
+    if (!isLegalMove(this.#phase, phase)) throw new Error(`no way from ${this.#phase} to ${phase}`);
+    this.#close();
+    this.#phase = phase;
+    this.#journal.enter(phase);
+  }
+
+  /** Notes when something happened, in milliseconds since `sinceMs` on the monotonic clock. */
+  mark(name: string, sinceMs: number): void {
+    this.draft.marksMs = { ...this.draft.marksMs, [name]: Math.round(performance.now() - sinceMs) };
+  }
+
+  /** Notes evidence that could not be had. */
+  missing(what: string, error: unknown): void {
+    this.#journal.progress(`no ${what}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  /** Notes something that teardown left behind. */
+  leak(what: string, error: unknown): void {
+    this.draft.leaks = [...this.draft.leaks, what];
+    this.#journal.leak(what, error);
+  }
+
+  /** The report. The verdict was settled before teardown and nothing after it changes it. */
+  report(verdict: Verdict): AttemptReport {
+    this.#close();
+    return { verdict, phases: this.#phases, ...this.draft };
+  }
+
+  #close(): void {
+    const nowMs = performance.now();
+    this.#phases.push({ phase: this.#phase, durationMs: Math.round(nowMs - this.#sinceMs) });
+    this.#sinceMs = nowMs;
+  }
+}

@@ -1,0 +1,62 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isOurMachine } from "#job/machine-name.ts";
+import { writeAtomically } from "#lib/atomic-file.ts";
+import { STATE_NAMES, type StateFolder } from "./state-folder.ts";
+
+/** What a machine's folder says about it, written before anything of the machine is made. */
+export type MachineRecord = {
+  readonly name: string;
+  readonly job: string;
+  readonly attempt: number;
+  readonly slot: number;
+  readonly memoryMiB: number;
+  /** The process that made it; for people only, the lock is what counts. */
+  readonly pid: number;
+  /** Left running on purpose: neither swept nor destroyed until somebody says so. */
+  readonly kept: boolean;
+  /** Where it answered, once known. */
+  readonly address?: string;
+};
+
+/** File names in a machine's folder. */
+export const MACHINE_FILES = {
+  record: "machine.json",
+  lock: "lock",
+  disk: "disk.qcow2",
+  sshConfig: "ssh_config",
+  knownHosts: "known_hosts",
+  key: "id_ed25519",
+} as const;
+
+/** The folder of a machine. */
+export function machineFolder(state: StateFolder, name: string): string {
+  return join(state.path, STATE_NAMES.machines, name);
+}
+
+/** Writes a machine's record into its folder, which must exist. */
+export async function writeRecord(state: StateFolder, record: MachineRecord): Promise<void> {
+  const path = join(machineFolder(state, record.name), MACHINE_FILES.record);
+  await writeAtomically(path, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** Every folder of this installation's machines, with its record; `undefined` when its maker died before writing one. */
+export async function readRecords(
+  state: StateFolder,
+): Promise<readonly { readonly name: string; readonly record: MachineRecord | undefined }[]> {
+  const names = await readdir(join(state.path, STATE_NAMES.machines));
+  const ours = names.filter((name) => isOurMachine(name, state.installation));
+  return await Promise.all(
+    ours.map(async (name) => ({ name, record: await readRecord(state, name) })),
+  );
+}
+
+/** One machine's record. */
+export async function readRecord(
+  state: StateFolder,
+  name: string,
+): Promise<MachineRecord | undefined> {
+  const path = join(machineFolder(state, name), MACHINE_FILES.record);
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as MachineRecord);
+}

@@ -1,0 +1,130 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Verdict } from "#job/verdict.ts";
+import { Ended, verdictOf } from "#job/verdict.ts";
+import { deadline } from "#lib/deadline.ts";
+import { admit } from "./admission.ts";
+import type { AttemptOrder, AttemptReport, Journal } from "./attempt.ts";
+import { blame } from "./blame.ts";
+import { Chronicle } from "./chronicle.ts";
+import { collectArtifacts, saveEvidence } from "./evidence.ts";
+import { keepMachine } from "./keep-machine.ts";
+import { MACHINE_FILES } from "./machine-record.ts";
+import type { Access, Guest, House, Machine } from "./ports.ts";
+import { RESULT_NAMES } from "./results-folder.ts";
+import { runSteps } from "./run-steps.ts";
+import { settleAcceleration } from "./settle-acceleration.ts";
+
+/** What an attempt has got so far, for who looks after its endings. */
+export type Holdings = { machine?: Machine; access?: Access; guest?: Guest };
+
+/**
+ * One order, one machine, one verdict. Never throws.
+ *
+ * The verdict is settled while the machine still exists, so a failed teardown can never replace it. Teardown is
+ * last-in-first-out, hears no signal, and what it leaves behind is a leak for the next sweep.
+ */
+export async function runJob(
+  house: House,
+  order: AttemptOrder,
+  journal: Journal,
+  cancel: AbortSignal,
+): Promise<AttemptReport> {
+  const chronicle = new Chronicle(journal);
+  const scope = new AsyncDisposableStack();
+  const holdings: Holdings = {};
+  const { timeoutSeconds } = order.spec;
+  using limit = deadline(
+    timeoutSeconds * 1000,
+    () =>
+      new Ended(
+        "timed-out",
+        `the attempt took longer than its ${timeoutSeconds} s, in phase ${chronicle.phase}`,
+      ),
+  );
+  const signal = AbortSignal.any([cancel, limit.signal]);
+
+  const verdict = await walk({ house, order, journal, chronicle, holdings }, scope, signal).catch(
+    async (error: unknown) => verdictOf(await blame(error, chronicle.phase, holdings.machine)),
+  );
+  await saveEvidence(order, chronicle, holdings, verdict);
+  chronicle.enter("settled");
+  await scope.disposeAsync().catch((error: unknown) => chronicle.leak("teardown", error));
+  return chronicle.report(verdict);
+}
+
+type Attempt = {
+  readonly house: House;
+  readonly order: AttemptOrder;
+  readonly journal: Journal;
+  readonly chronicle: Chronicle;
+  readonly holdings: Holdings;
+};
+
+async function walk(
+  attempt: Attempt,
+  scope: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  const { house, order, journal, chronicle, holdings } = attempt;
+  const { spec, job } = order;
+  const { state, hypervisor } = house;
+
+  chronicle.enter("preparing");
+  await mkdir(join(order.resultsFolder, RESULT_NAMES.steps), { recursive: true });
+  const image = await house.images.resolve(spec.image, (line) => journal.progress(line), signal);
+  chronicle.draft.image = { name: image.name, version: image.version, digest: image.digest };
+  const acceleration = await settleAcceleration(house, order.acceleration, journal, signal);
+  chronicle.draft.acceleration = acceleration;
+  const identity = { installation: state.installation, job, attempt: order.attempt };
+  const memoryMiB = Math.max(spec.memoryMiB ?? 0, image.memoryMiBMin);
+  const place = scope.use(
+    await admit(
+      { state, hypervisor },
+      { identity, memoryMiB },
+      (line) => journal.progress(line),
+      signal,
+    ),
+  );
+  const { name, slot } = place.record;
+  chronicle.draft.machine = { name, memoryMiB, cpus: spec.cpus };
+  const diskPath = join(place.folder, MACHINE_FILES.disk);
+  const [access] = await Promise.all([
+    house.guests.prepare({ folder: place.folder, identity, name, image }, signal),
+    house.images.overlay(image, diskPath, spec.diskMiB, signal),
+  ]);
+
+  chronicle.enter("booting");
+  const { folder } = place;
+  const { seedPath } = access;
+  const size = { cpus: spec.cpus, memoryMiB };
+  const machine = scope.use(
+    await hypervisor.boot(
+      { identity, name, folder, slot, ...size, image, diskPath, seedPath, acceleration },
+      signal,
+    ),
+  );
+  holdings.machine = machine;
+  if (order.keep) scope.defer(() => keepMachine({ place, machine, access, holdings, chronicle }));
+  const alive = AbortSignal.any([signal, machine.ended]);
+
+  chronicle.enter("connecting");
+  const onRequirement = (requirement: string, now: "waiting" | "met", elapsedMs: number) => {
+    if (now === "met") chronicle.mark(requirement, machine.startedAtMs);
+    journal.requirement(requirement, now, elapsedMs);
+  };
+  const guest = scope.use(await house.guests.connect(machine, access, image, onRequirement, alive));
+  holdings.guest = guest;
+
+  chronicle.enter("running");
+  await guest.send(
+    spec.inputs,
+    (bytes) => journal.progress(`sent ${bytes} bytes of inputs`),
+    alive,
+  );
+  const verdict = await runSteps({ guest, machine, order, journal, chronicle }, alive);
+
+  chronicle.enter("collecting");
+  await collectArtifacts(order, chronicle, guest, alive);
+  return verdict;
+}

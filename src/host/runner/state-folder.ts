@@ -1,0 +1,44 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeAtomically } from "#lib/atomic-file.ts";
+import { FileLock } from "#lib/file-lock.ts";
+
+/** Every name that this host's state folder may hold. QEMU's user must be able to pass through it. */
+export const STATE_NAMES = {
+  /** Id of this installation: 32 hex digits and a newline, made once. */
+  installation: "installation",
+  /** One folder for each machine: record, lock, disk, seed, console. */
+  machines: "machines",
+  /** The image store. */
+  images: "images",
+  /** Held for as long as it takes to sweep, count and choose a slot. */
+  admissionLock: "admission.lock",
+  /** Held while the acceleration probe runs, so that only one does. */
+  probeLock: "probe.lock",
+  /** What the acceleration probe found, for this boot of the host. */
+  acceleration: "acceleration.json",
+} as const;
+
+/** A state folder that exists. */
+export type StateFolder = { readonly path: string; readonly installation: string };
+
+/** Makes the state folder and its installation id when they are missing. Safe twice and from several processes at once. */
+export async function openStateFolder(path: string): Promise<StateFolder> {
+  await mkdir(join(path, STATE_NAMES.machines), { recursive: true, mode: 0o755 });
+  const file = join(path, STATE_NAMES.installation);
+  const known = await readInstallation(file);
+  if (known !== undefined) return { path, installation: known };
+  using _ = await FileLock.take(join(path, STATE_NAMES.admissionLock), AbortSignal.timeout(10_000));
+  const made = (await readInstallation(file)) ?? randomBytes(16).toString("hex");
+  await writeAtomically(file, `${made}\n`);
+  return { path, installation: made };
+}
+
+async function readInstallation(file: string): Promise<string | undefined> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  return text !== undefined && /^[0-9a-f]{32}\n$/.test(text) ? text.trim() : undefined;
+}

@@ -1,0 +1,72 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { FileLock } from "#lib/file-lock.ts";
+import { MACHINE_FILES, type MachineRecord, machineFolder, readRecords } from "./machine-record.ts";
+import type { Hypervisor } from "./ports.ts";
+import type { StateFolder } from "./state-folder.ts";
+
+/** What is on this host after a sweep. */
+export type Inventory = {
+  /** Machines that somebody lives in, that were kept, or that resist: they count against slots and memory. */
+  readonly standing: readonly MachineRecord[];
+  /** Names of machines whose maker died, and that are gone now. */
+  readonly swept: readonly string[];
+  /** Leftovers that could not be removed; the next sweep tries again. */
+  readonly failed: readonly { readonly name: string; readonly error: unknown }[];
+};
+
+/**
+ * Removes machines whose maker is dead: of each machine folder and each of our domains in libvirt,
+ *
+ *     lock held            → somebody lives in it: leave alone
+ *     kept, domain exists  → leave alone
+ *     anything else        → destroy the domain, remove the folder
+ *
+ * Call it under the admission lock, which is what makes "no lock held" mean "dead" and not "just beginning".
+ */
+export async function sweep(
+  state: StateFolder,
+  hypervisor: Hypervisor,
+  signal: AbortSignal,
+): Promise<Inventory> {
+  const [folders, domains] = await Promise.all([
+    readRecords(state),
+    hypervisor.list(state.installation, signal),
+  ]);
+  const records = new Map(folders.map(({ name, record }) => [name, record]));
+  const standing: MachineRecord[] = [];
+  const swept: string[] = [];
+  const failed: { name: string; error: unknown }[] = [];
+  for (const name of new Set([...records.keys(), ...domains])) {
+    const record = records.get(name);
+    using lock = records.has(name) ? tryLock(state, name) : undefined;
+    const isLive = records.has(name) && lock === undefined;
+    if (record !== undefined && (isLive || (record.kept && domains.includes(name)))) {
+      standing.push(record);
+    } else if (!isLive) {
+      await removeMachine(state, hypervisor, name, signal).then(
+        () => swept.push(name),
+        (error: unknown) => {
+          failed.push({ name, error });
+          if (record !== undefined) standing.push(record);
+        },
+      );
+    }
+  }
+  return { standing, swept, failed };
+}
+
+/** Destroys a machine of this installation and removes its folder. Twice is safe. */
+export async function removeMachine(
+  state: StateFolder,
+  hypervisor: Hypervisor,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await hypervisor.remove(state.installation, name, signal);
+  await rm(machineFolder(state, name), { recursive: true, force: true });
+}
+
+function tryLock(state: StateFolder, name: string): FileLock | undefined {
+  return FileLock.tryTake(join(machineFolder(state, name), MACHINE_FILES.lock));
+}
