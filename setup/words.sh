@@ -11,12 +11,12 @@ die() {
   exit 3
 }
 
-# Runs a command as root, through sudo when need be.
+# Runs a command as root, through sudo when need be. PATH goes along, since Node may be anywhere.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
   elif command -v sudo >/dev/null 2>&1; then
-    sudo -- "$@"
+    sudo -- env "PATH=$PATH" "$@"
   else
     die "this needs root: run it as root, or install sudo ($*)"
   fi
