@@ -1,0 +1,69 @@
+import type { Call } from "./call.ts";
+import { decode } from "./codec.ts";
+import { type Download, LibvirtStreamError } from "./download.ts";
+import { LibvirtError } from "./error.ts";
+import { FRAME_STATUS, type Frame } from "./frame.ts";
+import { remoteError } from "./protocol-values.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: calls of all types share one queue; each reads its own reply.
+export type AnyCall = Call<any, any>;
+
+/** A call on the wire. It keeps its slot until libvirt is through with it, whether or not anybody still waits. */
+export type Flight = {
+  readonly serial: number;
+  readonly call: AnyCall;
+  readonly download: Download | undefined;
+  /** Set by the reply; a flight without a stream is over then. */
+  reply: { readonly value: unknown } | undefined;
+};
+
+/** What the link has to do next: free the slot, nothing, or say "finish" or "abort" on the flight's stream. */
+export type Next = "over" | "wait" | "finish" | "abort";
+
+/** Takes the reply to a call. Throws XdrError or Error for what a reply may not be. */
+export function takeReply(flight: Flight, { status, payload }: Frame): Next {
+  const { call, download } = flight;
+  if (flight.reply !== undefined) throw new Error(`a second reply to ${call.procedure.name}`);
+  if (status === FRAME_STATUS.error) {
+    call.fail(readError(call.procedure.name, payload));
+    return "over";
+  }
+  if (status !== FRAME_STATUS.ok) throw new Error(`a reply with status ${status}`);
+  const value = call.read(payload);
+  if (download === undefined) {
+    call.succeed(value);
+    return "over";
+  }
+  flight.reply = { value };
+  return call.isOver && download.abort() ? "abort" : "wait";
+}
+
+/** Takes a packet of the stream that follows a reply. Throws XdrError or Error for what it may not be. */
+export function takeStream(flight: Flight, { status, payload }: Frame): Next {
+  const { call, download, reply } = flight;
+  if (download === undefined || reply === undefined)
+    throw new Error(`a stream after ${call.procedure.name}, which has none`);
+  if (status === FRAME_STATUS.error) {
+    call.fail(readError(call.procedure.name, payload));
+    return "over";
+  }
+  if (status === FRAME_STATUS.ok) {
+    if (download.isFlowing || payload.length > 0) throw new Error("a stream that ends unasked");
+    call.succeed(reply.value);
+    return "over";
+  }
+  if (status !== FRAME_STATUS.continue) throw new Error(`a stream with status ${status}`);
+  try {
+    return download.take(payload) ? "finish" : "wait";
+  } catch (error) {
+    if (!(error instanceof LibvirtStreamError)) throw error;
+    call.fail(error);
+    return download.abort() ? "abort" : "wait";
+  }
+}
+
+function readError(call: string, payload: Buffer): LibvirtError {
+  const { code, domain, level, message, str1, str2, str3 } = decode(remoteError, payload);
+  const details = [str1, str2, str3].filter((text) => text !== undefined);
+  return new LibvirtError(call, { code, domain, level, message, details });
+}
