@@ -1,0 +1,165 @@
+import { stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { compileSchema, type Violation } from "#lib/validate.ts";
+import { checkJobFile, unitMeant } from "./job-file-checks.ts";
+import { applyOverride, type Override } from "./job-file-overrides.ts";
+import { dotted, JobFileError, type Place, type Problem } from "./job-file-problem.ts";
+import { type JobFile, jobFileSchema, NOT_YET, VALUES_NOT_YET } from "./job-file-schema.ts";
+import { readJobFileText } from "./job-file-text.ts";
+import { type JobFileTree, parseJobFileTree } from "./job-file-yaml.ts";
+import type { JobSpec } from "./spec.ts";
+import { parseDurationSeconds, parseSizeMiB } from "./units.ts";
+
+const TIMEOUT_DEFAULT = jobFileSchema.properties.timeout.default;
+
+/**
+ * The job that a file asks for, with what the command line changes in it. Throws `JobFileError` with everything that is
+ * wrong at once, each with its place; nothing but reading and `stat` of the inputs has happened then.
+ */
+export async function readJobFile(
+  path: string,
+  overrides: readonly Override[] = [],
+): Promise<JobSpec> {
+  const text = await readJobFileText(path);
+  const { file, place, problems } = checkJobFileText(path, text, overrides);
+  const folder = dirname(resolve(path));
+  problems.push(...(await missingInputs(file, folder, place)));
+  if (problems.length > 0) throw new JobFileError(path, problems);
+  return specOf(file as JobFile, folder);
+}
+
+/** The place to name for the value at a path, or for its key. */
+type PlaceOf = (path: readonly string[], of: "key" | "value") => Place;
+
+type Checked = {
+  readonly file: unknown;
+  readonly place: PlaceOf;
+  readonly problems: Problem[];
+};
+
+/** Everything about a job file that can be said without touching the disk. Throws `JobFileError` when it is no YAML. */
+export function checkJobFileText(
+  path: string,
+  text: string,
+  overrides: readonly Override[],
+): Checked {
+  const tree = parseJobFileTree(path, text);
+  const problems = [...tree.problems];
+  const applied: Override[] = [];
+  for (const override of overrides) {
+    const says = applyOverride(tree.value, override);
+    if (says === undefined) applied.push(override);
+    else problems.push({ place: override, path: "", says });
+  }
+  const place: PlaceOf = (at, of) =>
+    applied.findLast((override) => begins(at, override.path)) ??
+    nearestPlace(tree, applied, at, of);
+  for (const violation of validate(tree.value)) {
+    problems.push(problemOf(violation, tree.value, place));
+  }
+  for (const { path: at, says } of checkJobFile(tree.value)) {
+    problems.push({ place: place(at, "value"), path: dotted(at), says });
+  }
+  return { file: tree.value, place, problems };
+}
+
+/** Where `path` is in the file; else the option that made it; else the nearest of those above it. */
+function nearestPlace(
+  tree: JobFileTree,
+  overrides: readonly Override[],
+  ...[path, of]: Parameters<PlaceOf>
+): Place {
+  const place = tree.find(path, of) ?? overrides.find((override) => begins(override.path, path));
+  return place ?? nearestPlace(tree, overrides, path.slice(0, -1), "value");
+}
+
+function begins(path: readonly string[], beginning: readonly string[]): boolean {
+  return beginning.every((key, depth) => key === path[depth]);
+}
+
+let compiled: ReturnType<typeof compileSchema> | undefined;
+
+function validate(data: unknown): readonly Violation[] {
+  compiled ??= compileSchema(jobFileSchema);
+  return compiled(data);
+}
+
+function problemOf(violation: Violation, data: unknown, place: PlaceOf): Problem {
+  const { path, kind, says } = violation;
+  const problem = {
+    place: place(path, kind === "bad-value" ? "value" : "key"),
+    path: dotted(path),
+  };
+  const pattern = path.map((key) => (/^\d+$/.test(key) ? "*" : key)).join(".");
+  if (kind === "unknown-key" && NOT_YET.includes(pattern)) {
+    return { ...problem, says: "is not supported yet" };
+  }
+  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], data);
+  if (kind === "bad-value" && VALUES_NOT_YET[pattern]?.includes(value)) {
+    return { ...problem, says: [`'${value}' is not supported yet`, ...says.slice(1)].join("; ") };
+  }
+  const meant = kind === "bad-value" ? unitMeant(path, value) : undefined;
+  const guess = meant === undefined ? [] : [`did you mean '${meant}'?`];
+  return { ...problem, says: [...says.slice(0, 1), ...guess, ...says.slice(1)].join("; ") };
+}
+
+/** Inputs must be there before anything is started; whether they can be read to the end shows when they are sent. */
+async function missingInputs(
+  data: unknown,
+  folder: string,
+  place: PlaceOf,
+): Promise<readonly Problem[]> {
+  const inputs = (data as { inputs?: unknown } | null)?.inputs;
+  if (!Array.isArray(inputs)) return [];
+  const found = await Promise.all(
+    inputs.slice(0, jobFileSchema.properties.inputs.maxItems).map(async (input, number) => {
+      const from: unknown = (input as { from?: unknown } | null)?.from;
+      if (typeof from !== "string" || from === "") return [];
+      const says = await whyNoInput(resolve(folder, from));
+      const at = ["inputs", String(number), "from"];
+      return says === undefined ? [] : [{ place: place(at, "value"), path: dotted(at), says }];
+    }),
+  );
+  return found.flat();
+}
+
+async function whyNoInput(path: string): Promise<string | undefined> {
+  try {
+    const found = await stat(path);
+    return found.isFile() || found.isDirectory() ? undefined : "is neither a file nor a folder";
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ERR_INVALID_ARG_VALUE") return undefined; // A NUL: the schema has said so.
+    return code === "ENOENT" || code === "ENOTDIR"
+      ? "there is no such file or folder (relative paths begin at the job file's folder)"
+      : `cannot be read: ${message}`;
+  }
+}
+
+/** Units resolved and defaults filled in. The file has passed every check. */
+function specOf(file: JobFile, folder: string): JobSpec {
+  const { resources = {} } = file;
+  const seconds = (text: string | undefined) =>
+    text === undefined ? undefined : parseDurationSeconds(text);
+  const mebibytes = (text: string | undefined) =>
+    text === undefined ? undefined : parseSizeMiB(text);
+  return {
+    image: file.image,
+    cpus: resources.cpus ?? 1,
+    memoryMiB: mebibytes(resources.memory),
+    diskMiB: mebibytes(resources.disk),
+    network: file.network ?? "nat",
+    timeoutSeconds: seconds(file.timeout ?? TIMEOUT_DEFAULT) ?? 3600,
+    attempts: file.attempts ?? 1,
+    inputs: (file.inputs ?? []).map(({ from, to }) => ({ from: resolve(folder, from), to })),
+    env: file.env ?? {},
+    steps: file.steps.map(({ name, run, when, timeout, silence }) => ({
+      name,
+      run,
+      when: when ?? "success",
+      timeoutSeconds: seconds(timeout),
+      silenceSeconds: seconds(silence),
+    })),
+    artifacts: file.artifacts ?? [],
+  };
+}

@@ -1,0 +1,119 @@
+import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { distance } from "fastest-levenshtein";
+import { printable } from "./printable.ts";
+
+/** One thing wrong with a value. */
+export type Violation = {
+  /** Keys and list positions from the root to the value, or to the key, that is wrong or missing. */
+  readonly path: readonly string[];
+  readonly kind: "unknown-key" | "missing-key" | "bad-key" | "bad-value";
+  /** What is wrong, then what was perhaps meant, then what is allowed; printable, without the place. */
+  readonly says: readonly string[];
+};
+
+/**
+ * Compiles a JSON Schema 2020-12 to a function that returns everything that is wrong with a value, at most one violation
+ * for each place; empty when all is well. Nothing is coerced and no default is filled in. The caller bounds the value's
+ * size and depth. `patternErrorMessage` beside a `pattern` says in words what is allowed ("must be …").
+ */
+export function compileSchema(schema: object): (value: unknown) => readonly Violation[] {
+  const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: true, messages: false });
+  ajv.addKeyword("patternErrorMessage");
+  const validate = ajv.compile(schema);
+  return (value) => {
+    if (validate(value)) return [];
+    const byPlace = new Map<string, Violation>();
+    for (const error of validate.errors ?? []) {
+      const violation = violationOf(error);
+      const place = JSON.stringify(violation?.path);
+      if (violation !== undefined && !byPlace.has(place)) byPlace.set(place, violation);
+    }
+    return [...byPlace.values()];
+  };
+}
+
+/** The allowed word nearest to what was written, when one is near: `did you mean 'x'?`, as a list of none or one. */
+export function suggestion(written: string, allowed: readonly string[]): readonly string[] {
+  if (written.length > 64) return [];
+  const word = written.toLowerCase();
+  const [nearest] = allowed
+    .map((candidate) => ({ candidate, edits: distance(word, candidate.toLowerCase()) }))
+    .filter(({ candidate, edits }) => edits <= Math.max(1, Math.floor(candidate.length / 3)))
+    .sort((a, b) => a.edits - b.edits);
+  return nearest === undefined ? [] : [`did you mean '${nearest.candidate}'?`];
+}
+
+function violationOf(error: ErrorObject): Violation | undefined {
+  const path = segments(error.instancePath);
+  if (error.propertyName !== undefined) {
+    const key = error.propertyName;
+    return { path: [...path, key], kind: "bad-key", says: ["bad name", ...allowedBy(error)] };
+  }
+  switch (error.keyword) {
+    case "propertyNames":
+      return undefined; // Said already, with the name, by the error inside it.
+    case "additionalProperties": {
+      const key = String(error.params["additionalProperty"]);
+      const known = Object.keys((error.parentSchema?.["properties"] as object | undefined) ?? {});
+      const says = ["unknown key", ...suggestion(key, known), `allowed: ${known.join(", ")}`];
+      return { path: [...path, key], kind: "unknown-key", says };
+    }
+    case "required": {
+      const key = String(error.params["missingProperty"]);
+      return { path: [...path, key], kind: "missing-key", says: ["is missing"] };
+    }
+    default:
+      return { path, kind: "bad-value", says: [wrongOf(error), ...allowedBy(error)] };
+  }
+}
+
+function wrongOf({ keyword, data, params }: ErrorObject): string {
+  if (data === null || data === "") return "is empty";
+  if (keyword === "minItems" || keyword === "minProperties") return "is empty";
+  if (keyword === "maxItems") return `has ${(data as unknown[]).length} entries`;
+  if (keyword === "maxProperties") return `has ${Object.keys(data as object).length} keys`;
+  if (keyword === "maxLength") return `is longer than ${params["limit"]} characters`;
+  if (Array.isArray(data)) return "is a list";
+  if (typeof data === "object") return "is a mapping";
+  if (typeof data === "string") return `is '${printable(data, 60)}'`;
+  return `is ${printable(String(data), 60)}`;
+}
+
+/** What the schema at the error's place allows, in words. */
+function allowedBy({ parentSchema = {}, data }: ErrorObject): readonly string[] {
+  const schema = parentSchema as Record<string, unknown>;
+  if (typeof schema["patternErrorMessage"] === "string") return [schema["patternErrorMessage"]];
+  if (Array.isArray(schema["enum"])) {
+    const words = schema["enum"].map(String);
+    const meant = typeof data === "string" ? suggestion(data, words) : [];
+    return [...meant, `must be ${words.join(" or ")}`];
+  }
+  return [`must be ${typeInWords(schema)}`];
+}
+
+function typeInWords(schema: Record<string, unknown>): string {
+  switch (schema["type"]) {
+    case "integer":
+      return `a whole number from ${schema["minimum"] ?? "-∞"} to ${schema["maximum"] ?? "∞"}`;
+    case "array":
+      return `a list of ${schema["minItems"] ?? 0} to ${schema["maxItems"] ?? "any number of"} entries`;
+    case "object": {
+      const most = schema["maxProperties"];
+      return `a mapping (key: value)${most === undefined ? "" : ` of at most ${most} keys`}`;
+    }
+    case "boolean":
+      return "true or false";
+    case "string":
+      return "text";
+    default:
+      return String(schema["type"]);
+  }
+}
+
+/** The parts of a JSON pointer (RFC 6901). */
+function segments(pointer: string): string[] {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
