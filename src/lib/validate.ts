@@ -1,6 +1,6 @@
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
-import { distance } from "fastest-levenshtein";
 import { printable } from "./printable.ts";
+import { suggestion } from "./suggestion.ts";
 
 /** One thing wrong with a value. */
 export type Violation = {
@@ -30,17 +30,6 @@ export function compileSchema(schema: object): (value: unknown) => readonly Viol
     }
     return [...byPlace.values()];
   };
-}
-
-/** The allowed word nearest to what was written, when one is near: `did you mean 'x'?`, as a list of none or one. */
-export function suggestion(written: string, allowed: readonly string[]): readonly string[] {
-  if (written.length > 64) return [];
-  const word = written.toLowerCase();
-  const [nearest] = allowed
-    .map((candidate) => ({ candidate, edits: distance(word, candidate.toLowerCase()) }))
-    .filter(({ candidate, edits }) => edits <= Math.max(1, Math.floor(candidate.length / 3)))
-    .sort((a, b) => a.edits - b.edits);
-  return nearest === undefined ? [] : [`did you mean '${nearest.candidate}'?`];
 }
 
 function violationOf(error: ErrorObject): Violation | undefined {

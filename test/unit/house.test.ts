@@ -36,8 +36,8 @@ const VENDORS: Record<string, readonly string[]> = {
   "node:sqlite": ["lib"],
   "node:child_process": ["lib"],
   ajv: ["lib"],
-  typebox: ["job", "host/images", "config"],
-  yaml: ["job", "host/images", "config"],
+  typebox: ["job", "host/images", "cli"],
+  yaml: ["job", "host/images"],
   commander: ["cli", "main.ts"],
   "fastest-levenshtein": ["lib", "job"],
 };

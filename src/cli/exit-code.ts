@@ -1,0 +1,52 @@
+import { CommanderError } from "commander";
+import { ConfigError } from "#config/config.ts";
+import { Fault } from "#job/fault.ts";
+import { JobFileError } from "#job/job-file-problem.ts";
+import { Ended, type Verdict } from "#job/verdict.ts";
+import { OutputError } from "./print-answer.ts";
+
+/** What the shell gets. 130 is what a shell says of a command that Ctrl-C ended. */
+export const EXIT_CODES = {
+  passed: 0,
+  failed: 1,
+  wrong: 2,
+  broken: 3,
+  "timed-out": 4,
+  cancelled: 130,
+} as const;
+
+/** The command line asks for something that cannot be: nothing was started. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** The exit status of a job. An image that nobody knows is the job file's mistake, like any other wrong word in it. */
+export function exitCodeOf(verdict: Verdict): number {
+  const isUnknownImage = verdict.kind === "broken" && verdict.fault.code === "image-unknown";
+  return isUnknownImage ? EXIT_CODES.wrong : EXIT_CODES[verdict.kind];
+}
+
+/**
+ * What a thrown error means to who typed the command: the exit status, and the words for standard error (none when they
+ * were said already). An error of no known kind is our own bug and shows its stack.
+ */
+export function explainError(error: unknown): { exitCode: number; words: string } {
+  if (error instanceof CommanderError) {
+    // Help and version were asked for and end well; commander has printed whatever there is to say.
+    return { exitCode: error.exitCode === 0 ? EXIT_CODES.passed : EXIT_CODES.wrong, words: "" };
+  }
+  if (
+    error instanceof UsageError ||
+    error instanceof ConfigError ||
+    error instanceof JobFileError
+  ) {
+    return { exitCode: EXIT_CODES.wrong, words: error.message };
+  }
+  if (error instanceof OutputError) return { exitCode: EXIT_CODES.broken, words: error.message };
+  const ended = Ended.in(error);
+  if (ended !== undefined) return { exitCode: EXIT_CODES[ended.kind], words: ended.message };
+  const fault = Fault.from(error);
+  if (fault.code !== "bug") return { exitCode: EXIT_CODES.broken, words: fault.message };
+  const stack = error instanceof Error ? error.stack : String(error);
+  return { exitCode: EXIT_CODES.broken, words: `testbed itself went wrong: ${stack}` };
+}

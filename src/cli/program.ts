@@ -1,0 +1,55 @@
+import { Command } from "commander";
+import { VARIABLES } from "#config/config.ts";
+
+/** One command of the command line. Its file is loaded only when it is the one asked for. */
+type Entry = { readonly summary: string; load(): Promise<Command> };
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  schema: {
+    summary: "print the JSON Schema of the job file or of the verdict",
+    load: async () => (await import("./schema.ts")).schemaCommand(),
+  },
+};
+
+const HELP_AFTER = `
+A job file says which image to boot, what to run in it and what to bring home:
+
+  image: debian-12
+  resources: { memory: 1GiB }
+  steps:
+    - { name: hello, run: "uname -a > /tmp/out.txt" }
+  artifacts: [ /tmp/out.txt ]
+
+  $ testbed run job.yaml
+
+Exit status: 0 passed, 1 failed, 2 the job file or the command line is wrong,
+3 broken (no fault of the job's steps), 4 timed out, 130 cancelled.
+
+Environment:
+${VARIABLES.map(({ name, says, default: byDefault }) => `  ${name}\n      ${says}\n      default: ${byDefault}`).join("\n")}
+`;
+
+/**
+ * The command line for these arguments: every command by name and summary, the one that is asked for in full. Parsing it
+ * runs the command; what goes wrong is thrown, help and version included (as commander's errors).
+ */
+export async function commandLine(args: readonly string[], version: string): Promise<Command> {
+  const program = new Command("testbed")
+    .description("Boots clean virtual machines and runs jobs in them.")
+    .version(version, "-V, --version")
+    .addHelpText("after", HELP_AFTER);
+  const asked = args.find((arg) => !arg.startsWith("-"));
+  const wanted = asked === "help" ? args[args.indexOf(asked) + 1] : asked;
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    program.addCommand(name === wanted ? await load() : new Command(name).summary(summary));
+  }
+  forAll(program, (command) => {
+    command.exitOverride().showHelpAfterError("(--help says more)");
+  });
+  return program;
+}
+
+function forAll(command: Command, change: (command: Command) => void): void {
+  change(command);
+  for (const child of command.commands) forAll(child, change);
+}
