@@ -1,0 +1,113 @@
+import type { Machine, MachineOrder } from "#host/runner/ports.ts";
+import { type Evidence, Fault } from "#job/fault.ts";
+import type { Libvirt } from "#libvirt/client.ts";
+import { LibvirtError } from "#libvirt/error.ts";
+import type { DomainRef } from "#libvirt/protocol-values.ts";
+import { consolePath } from "./domain-xml.ts";
+import { guestAddresses } from "./guest-addresses.ts";
+import { faultOfStop, type MachineStop, stopOfState } from "./machine-end.ts";
+import { removeDomain } from "./remove-domain.ts";
+import { SerialConsole } from "./serial-console.ts";
+import type { SlotNetwork } from "./slot-network.ts";
+
+const EVIDENCE_MS = 3_000;
+const SCREENSHOT_BYTES_MAX = 16 * 2 ** 20;
+
+/** A machine that libvirt runs. `LibvirtHypervisor` tells it what libvirt's events say. */
+export class LibvirtMachine implements Machine {
+  readonly name: string;
+  readonly acceleration: MachineOrder["acceleration"];
+  readonly startedAtMs: number;
+  readonly console: SerialConsole;
+  readonly domain: DomainRef;
+  readonly #libvirt: Libvirt;
+  readonly #network: SlotNetwork;
+  readonly #ended = new AbortController();
+  readonly #onDisposed: () => void;
+  #isKept = false;
+
+  constructor(made: {
+    libvirt: Libvirt;
+    domain: DomainRef;
+    order: MachineOrder;
+    network: SlotNetwork;
+    startedAtMs: number;
+    onDisposed: () => void;
+  }) {
+    this.name = made.order.name;
+    this.acceleration = made.order.acceleration;
+    this.startedAtMs = made.startedAtMs;
+    this.console = new SerialConsole(consolePath(made.order.folder));
+    this.domain = made.domain;
+    this.#libvirt = made.libvirt;
+    this.#network = made.network;
+    this.#onDisposed = made.onDisposed;
+  }
+
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Notes that the machine stopped; only the first time counts. */
+  end(stop: MachineStop): void {
+    if (!this.ended.aborted) this.#ended.abort(faultOfStop(this.name, stop));
+  }
+
+  /** Asks libvirt for the machine's state, since a stop while nobody listened sends no event. */
+  async lookAgain(): Promise<void> {
+    try {
+      const { state, reason } = await this.#libvirt.domains.state(this.domain);
+      const stop = stopOfState(state, reason);
+      if (stop !== undefined) this.end(stop);
+    } catch (error) {
+      if (error instanceof LibvirtError && error.codeName === "VIR_ERR_NO_DOMAIN") this.end("gone");
+    }
+  }
+
+  async addresses(): Promise<readonly string[]> {
+    return await guestAddresses(this.#network);
+  }
+
+  async screenshot(signal: AbortSignal): Promise<Uint8Array | undefined> {
+    try {
+      const { bytes } = await this.#libvirt.domains.screenshot(this.domain, {
+        signal,
+        bytesMax: SCREENSHOT_BYTES_MAX,
+      });
+      return bytes;
+    } catch (error) {
+      if (error instanceof LibvirtError) return undefined;
+      throw error;
+    }
+  }
+
+  async evidence(): Promise<Evidence> {
+    const options = { timeoutMs: EVIDENCE_MS };
+    const [state, leases] = await Promise.allSettled([
+      this.#libvirt.domains.state(this.domain, options),
+      this.#leases(options),
+    ]);
+    return {
+      bridge: this.#network.bridge,
+      ...(state.status === "fulfilled" ? { machineState: state.value.state } : {}),
+      ...(leases.status === "fulfilled" ? { leases: leases.value } : {}),
+    };
+  }
+
+  keep(): void {
+    this.#isKept = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#onDisposed();
+    if (!this.#isKept) await removeDomain(this.#libvirt, this.domain);
+  }
+
+  async #leases(options: { timeoutMs: number }): Promise<readonly string[]> {
+    const network = await this.#libvirt.networks.lookupByName(this.#network.name, options);
+    if (network === undefined)
+      throw new Fault("network-unavailable", `no network ${this.#network.name}`);
+    const leases = await this.#libvirt.networks.leases(network, options);
+    return leases.map(({ address, mac }) => `${mac ?? "?"} ${address}`);
+  }
+}

@@ -1,0 +1,31 @@
+import { ownershipElement } from "./ownership.ts";
+import { GUEST_MAC, type SlotNetwork } from "./slot-network.ts";
+import { toXml } from "./xml.ts";
+
+/**
+ * A dual-stack NAT network for one machine. IPv4 comes from a reservation for the fixed MAC; the range holds that one
+ * address, so a guest with another MAC gets none. No `<dhcp>` for IPv6: with it the router advertisements say "managed"
+ * and guests without a DHCPv6 client stay without an address; without it they say SLAAC.
+ */
+export function networkXml(network: SlotNetwork, installation: string, slot: number): string {
+  const { host, guest, netmask } = network.ipv4;
+  return toXml({
+    network: {
+      name: network.name,
+      metadata: ownershipElement({ installation, slot }),
+      forward: { "@mode": "nat", nat: { "@ipv6": "yes" } },
+      bridge: { "@name": network.bridge, "@stp": "off", "@delay": "0" },
+      ip: [
+        {
+          "@address": host,
+          "@netmask": netmask,
+          dhcp: {
+            range: { "@start": guest, "@end": guest },
+            host: { "@mac": GUEST_MAC, "@ip": guest },
+          },
+        },
+        { "@family": "ipv6", "@address": network.ipv6, "@prefix": "64" },
+      ],
+    },
+  });
+}

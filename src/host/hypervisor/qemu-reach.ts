@@ -1,0 +1,42 @@
+import { dirname } from "node:path";
+import type { MachineOrder } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { groupsOf, unreachableParent } from "#lib/path-reach.ts";
+import type { Libvirt } from "#libvirt/client.ts";
+import { fromXml } from "./xml.ts";
+
+/** Whom libvirt runs QEMU as. */
+export type QemuUser = { readonly uid: number; readonly gid: number };
+
+/** QEMU's user as libvirt's capabilities tell it; undefined when libvirt does not switch users (session mode). */
+export async function qemuUser(
+  libvirt: Libvirt,
+  signal: AbortSignal,
+): Promise<QemuUser | undefined> {
+  const models = fromXml(await libvirt.host.capabilities({ signal }))
+    .at("capabilities", "host")
+    .all("secmodel");
+  const dac = models.find((model) => model.at("model").text === "dac");
+  const match = /^\+(\d+):\+(\d+)$/.exec(dac?.at("baselabel").text ?? "");
+  return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]) };
+}
+
+/**
+ * Checks that QEMU's user can search every folder above the machine's files: otherwise QEMU's own error names a file that
+ * is there and says "Permission denied". Throws host-path-closed with the folder and the command that opens it.
+ */
+export async function checkReach(order: MachineOrder, { uid, gid }: QemuUser): Promise<void> {
+  const { image, diskPath, seedPath } = order;
+  const files = [diskPath, seedPath, image.disk.path, image.boot.kernel, image.boot.initrd];
+  const groups = [...new Set([gid, ...(await groupsOf(uid))])];
+  const oneOfEachFolder = new Map(files.map((file) => [dirname(file), file])).values();
+  for (const file of oneOfEachFolder) {
+    const closed = await unreachableParent(file, uid, groups);
+    if (closed === undefined) continue;
+    throw new Fault(
+      "host-path-closed",
+      `QEMU runs as user ${uid} and cannot pass through the folder ${closed} to ${file}. Open it: chmod o+x '${closed}'; or put the state folder elsewhere (TESTBED_STATE)`,
+      { stage: "preparing", evidence: { folder: closed, uid } },
+    );
+  }
+}
