@@ -186,6 +186,9 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
       if (event.kind === "lifecycle") {
         const stop = stopOfEvent(event.event, event.detail);
         if (stop !== undefined) this.#machines.get(event.domain.uuid)?.end(stop);
+      } else if (event.kind === "io-error" && event.action === "pause") {
+        // Not awaited: it waits for space, and other machines' events go on. It never throws.
+        void this.#machines.get(event.domain.uuid)?.onDiskError(event.reason);
       } else if (event.kind === "reconnected" || event.kind === "overflow") {
         await Promise.all([...this.#machines.values()].map((machine) => machine.lookAgain()));
       }
