@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { readConfig } from "#config/config.ts";
 import { CHECKS } from "#host/doctor/checks.ts";
 import { examine, type NamedFinding } from "#host/doctor/examine.ts";
+import type { Mark } from "#host/doctor/finding.ts";
 import { printable } from "#lib/printable.ts";
 import { thisHost } from "./doctor-view.ts";
 import { EXIT_CODES } from "./exit-code.ts";
@@ -47,7 +48,7 @@ export function report(findings: readonly NamedFinding[]): string {
       ? []
       : [`${" ".repeat(width + 11)}try: ${printable(mend, FOUND_CHARACTERS_MAX)}`]),
   ]);
-  const count = (wanted: string) => findings.filter(({ mark }) => mark === wanted).length;
+  const count = (wanted: Mark) => findings.filter(({ mark }) => mark === wanted).length;
   const [problems, warnings] = [count("problem"), count("warning")];
   const verdict = problems === 0 ? "Jobs can run here" : "No job can run here until it is mended";
   const sums = `checks: ${findings.length}, problems: ${problems}, warnings: ${warnings}`;
