@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import { Fault } from "#job/fault.ts";
+import { printable } from "#lib/printable.ts";
+import type { SshConnection } from "./connection.ts";
+import type { GuestOptions } from "./guest-options.ts";
+import { quote } from "./quote.ts";
+
+const SCRIPT = readFileSync(new URL("./runner.sh", import.meta.url));
+
+const BOOT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The shell command that runs the runner in the guest with a command of it. */
+export function runnerCommand(options: GuestOptions, ...words: readonly string[]): string {
+  return ["sh", `${options.stateFolder}/runner`, options.logFolder, ...words].map(quote).join(" ");
+}
+
+/**
+ * Puts the runner into the guest, waits until `settledFile` exists there and returns the id of this boot of it; one
+ * command for all three. Throws guest-not-settled when the guest has not what the runner needs, `ConnectionLost`, or the signal's reason.
+ */
+export async function installRunner(
+  connection: SshConnection,
+  options: GuestOptions,
+  settledFile: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const folder = quote(options.stateFolder);
+  const install = `umask 077 && mkdir -p ${folder} && cat >${folder}/runner.$$ && mv ${folder}/runner.$$ ${folder}/runner`;
+  const settle = runnerCommand(options, "settle", settledFile);
+  const answer = await connection.ask(`${install} && exec ${settle}`, SCRIPT, signal);
+  const bootId = answer.stdout.trim();
+  if (BOOT_ID.test(bootId)) return bootId;
+  throw new Fault("guest-not-settled", "the guest could not take testbed's runner", {
+    evidence: {
+      exitCode: answer.exitCode ?? "none",
+      said: printable(answer.stderr.slice(-1000), 1000),
+    },
+  });
+}

@@ -1,0 +1,99 @@
+import type {
+  Access,
+  Collection,
+  Guest,
+  Guests,
+  Image,
+  Machine,
+  OnRequirement,
+  StepEnd,
+  StepOrder,
+} from "#host/runner/ports.ts";
+import type { MachineIdentity } from "#job/machine-name.ts";
+import type { Input } from "#job/spec.ts";
+import { collectFiles } from "./collect.ts";
+import { connectGuest } from "./connect.ts";
+import type { GuestLink } from "./guest-link.ts";
+import { GUEST_DEFAULTS, type GuestOptions } from "./guest-options.ts";
+import { makeKeyPair } from "./keys.ts";
+import { runStep } from "./run-step.ts";
+import { writeSeed } from "./seed.ts";
+import { sendInputs } from "./send.ts";
+
+/** Guests over SSH. */
+export class SshGuests implements Guests {
+  readonly #options: GuestOptions;
+
+  constructor(options: Partial<GuestOptions> = {}) {
+    this.#options = { ...GUEST_DEFAULTS, ...options };
+  }
+
+  async prepare(
+    order: { folder: string; identity: MachineIdentity; name: string; image: Image },
+    signal: AbortSignal,
+  ): Promise<Access> {
+    signal.throwIfAborted();
+    const client = makeKeyPair();
+    const host = makeKeyPair();
+    const { login } = order.image;
+    const seedPath = await writeSeed(
+      order.folder,
+      {
+        name: order.name,
+        login,
+        clientPublicKey: client.publicKey,
+        hostPrivateKey: host.privateKey,
+        hostPublicKey: host.publicKey,
+      },
+      signal,
+    );
+    return { login, clientKey: client.privateKey, hostKey: host.wire, seedPath };
+  }
+
+  async connect(
+    machine: Machine,
+    access: Access,
+    image: Image,
+    onRequirement: OnRequirement,
+    signal: AbortSignal,
+  ): Promise<Guest> {
+    const order = { machine, access, image, onRequirement, options: this.#options };
+    return new SshGuest(await connectGuest(order, signal));
+  }
+}
+
+class SshGuest implements Guest {
+  readonly #link: GuestLink;
+
+  constructor(link: GuestLink) {
+    this.#link = link;
+  }
+
+  get address(): string {
+    return this.#link.address;
+  }
+
+  async send(
+    inputs: readonly Input[],
+    onBytes: (sent: number) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await sendInputs(this.#link, { inputs, onBytes }, signal);
+  }
+
+  async run(order: StepOrder, signal: AbortSignal): Promise<StepEnd> {
+    return await runStep(this.#link, order, signal);
+  }
+
+  async collect(
+    patterns: readonly string[],
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<Collection> {
+    return await collectFiles(this.#link, { patterns, folder }, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#link[Symbol.dispose]();
+  }
+}
