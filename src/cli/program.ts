@@ -5,6 +5,10 @@ import { VARIABLES } from "#config/config.ts";
 type Entry = { readonly summary: string; load(): Promise<Command> };
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  doctor: {
+    summary: "say whether this host can run jobs, and what to mend",
+    load: async () => (await import("./doctor.ts")).doctorCommand(),
+  },
   schema: {
     summary: "print the JSON Schema of the job file or of the verdict",
     load: async () => (await import("./schema.ts")).schemaCommand(),

@@ -35,6 +35,11 @@ export const FAULTS = {
     retry: "never",
     says: "no image of this name is in the catalogue",
   },
+  "disk-too-small": {
+    blame: "job",
+    retry: "never",
+    says: "the job asks for a smaller disk than its image has",
+  },
   "image-build-failed": {
     blame: "host",
     retry: "elsewhere",

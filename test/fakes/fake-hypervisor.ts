@@ -40,7 +40,10 @@ export class FakeHypervisor implements Hypervisor {
 
   async remove(installation: string, name: string): Promise<void> {
     this.trip("remove");
-    if ((await this.list(installation)).includes(name)) this.machines.delete(name);
+    const machine = this.machines.get(name);
+    if (machine?.order.identity.installation !== installation) return;
+    this.machines.delete(name);
+    machine.end(new Fault("machine-destroyed", `somebody destroyed ${name}`));
   }
 
   trip(verb: Verb): void {

@@ -2,6 +2,8 @@ import { chown } from "node:fs/promises";
 import type { Hypervisor, Machine, MachineOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { connectLibvirt, type Libvirt } from "#libvirt/client.ts";
+import { LibvirtError } from "#libvirt/error.ts";
+import type { DomainRef } from "#libvirt/protocol-values.ts";
 import { domainXml } from "./domain-xml.ts";
 import { closeHostSide } from "./firewall.ts";
 import { pinNeighbour } from "./guest-addresses.ts";
@@ -100,8 +102,7 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
         const checked = await Promise.all(
           domains.map(async (domain) => {
             if (!domain.name.startsWith("testbed-")) return [];
-            const xml = await libvirt.domains.xml(domain, { signal });
-            return isOurs(domain.name, xml, installation) ? [domain.name] : [];
+            return (await isOursNow(libvirt, domain, installation)) ? [domain.name] : [];
           }),
         );
         return checked.flat();
@@ -116,8 +117,7 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
       async () => {
         const domain = await libvirt.domains.lookupByName(name, { signal });
         if (domain === undefined) return;
-        const xml = await libvirt.domains.xml(domain, { signal });
-        if (isOurs(name, xml, installation)) await removeDomain(libvirt, domain);
+        if (await isOursNow(libvirt, domain, installation)) await removeDomain(libvirt, domain);
       },
     );
   }
@@ -186,6 +186,9 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
       if (event.kind === "lifecycle") {
         const stop = stopOfEvent(event.event, event.detail);
         if (stop !== undefined) this.#machines.get(event.domain.uuid)?.end(stop);
+      } else if (event.kind === "io-error" && event.action === "pause") {
+        // Not awaited: it waits for space, and other machines' events go on. It never throws.
+        void this.#machines.get(event.domain.uuid)?.onDiskError(event.reason);
       } else if (event.kind === "reconnected" || event.kind === "overflow") {
         await Promise.all([...this.#machines.values()].map((machine) => machine.lookAgain()));
       }
@@ -200,4 +203,18 @@ async function refuseSecond(libvirt: Libvirt, name: string, signal: AbortSignal)
     "machine-refused",
     `a machine ${name} exists already: this attempt was started before`,
   );
+}
+
+/** Whether a domain is provably an installation's; one that went away since it was listed is nobody's. */
+async function isOursNow(
+  libvirt: Libvirt,
+  domain: DomainRef,
+  installation: string,
+): Promise<boolean> {
+  try {
+    return isOurs(domain.name, await libvirt.domains.xml(domain), installation);
+  } catch (error) {
+    if (error instanceof LibvirtError && error.codeName === "VIR_ERR_NO_DOMAIN") return false;
+    throw error;
+  }
 }

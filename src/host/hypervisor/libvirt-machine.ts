@@ -4,6 +4,7 @@ import type { Libvirt } from "#libvirt/client.ts";
 import { LibvirtError } from "#libvirt/error.ts";
 import type { DomainRef } from "#libvirt/protocol-values.ts";
 import { consolePath } from "./domain-xml.ts";
+import { spaceReturns } from "./full-disk.ts";
 import { guestAddresses } from "./guest-addresses.ts";
 import { faultOfStop, type MachineStop, stopOfState } from "./machine-end.ts";
 import { removeDomain } from "./remove-domain.ts";
@@ -24,7 +25,10 @@ export class LibvirtMachine implements Machine {
   readonly #network: SlotNetwork;
   readonly #ended = new AbortController();
   readonly #onDisposed: () => void;
+  readonly #folder: string;
+  readonly #closing = new AbortController();
   #isKept = false;
+  #isPaused = false;
 
   constructor(made: {
     libvirt: Libvirt;
@@ -39,6 +43,7 @@ export class LibvirtMachine implements Machine {
     this.startedAtMs = made.startedAtMs;
     this.console = new SerialConsole(consolePath(made.order.folder));
     this.domain = made.domain;
+    this.#folder = made.order.folder;
     this.#libvirt = made.libvirt;
     this.#network = made.network;
     this.#onDisposed = made.onDisposed;
@@ -51,6 +56,20 @@ export class LibvirtMachine implements Machine {
   /** Notes that the machine stopped; only the first time counts. */
   end(stop: MachineStop): void {
     if (!this.ended.aborted) this.#ended.abort(faultOfStop(this.name, stop));
+  }
+
+  /** Handles a write or read of the guest's disk that failed on this host and paused the guest. */
+  async onDiskError(reason: string): Promise<void> {
+    if (this.#isPaused || this.ended.aborted) return;
+    this.#isPaused = true;
+    try {
+      if (reason !== "enospc") return this.end("disk-error");
+      const hasSpace = await spaceReturns(this.#folder, this.#closing.signal);
+      if (!hasSpace) return this.end("disk-full");
+      await this.#libvirt.domains.resume(this.domain).catch(() => undefined);
+    } finally {
+      this.#isPaused = false;
+    }
   }
 
   /** Asks libvirt for the machine's state, since a stop while nobody listened sends no event. */
@@ -99,6 +118,7 @@ export class LibvirtMachine implements Machine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
     this.#onDisposed();
     if (!this.#isKept) await removeDomain(this.#libvirt, this.domain);
   }

@@ -1,7 +1,15 @@
 import { Fault } from "#job/fault.ts";
 
 /** How a machine stopped, in libvirt's words for the details of its `stopped` event. */
-export type MachineStop = "shutdown" | "destroyed" | "panicked" | "gone" | "failed";
+export type MachineStop =
+  | "shutdown"
+  | "destroyed"
+  | "panicked"
+  | "gone"
+  | "failed"
+  /** Not stopped but paused for good: the host has no space for what the guest writes, or cannot write it. */
+  | "disk-full"
+  | "disk-error";
 
 /** The fault that says so, as of a machine that ran a job; while it boots the runner blames the image. */
 export function faultOfStop(name: string, stop: MachineStop): Fault {
@@ -14,6 +22,16 @@ export function faultOfStop(name: string, stop: MachineStop): Fault {
       return new Fault("machine-destroyed", `somebody destroyed ${name}`);
     case "gone":
       return new Fault("machine-destroyed", `somebody destroyed and undefined ${name}`);
+    case "disk-full":
+      return new Fault(
+        "host-disk-full",
+        `this host's disk is full: ${name} was paused at a write, and no space came free. Free some and run it again`,
+      );
+    case "disk-error":
+      return new Fault(
+        "machine-crashed",
+        `this host could not read or write the disk of ${name}; see its kernel's log`,
+      );
     case "failed":
       return new Fault(
         "machine-crashed",

@@ -1,11 +1,17 @@
-import { mkdir, rm, statfs } from "node:fs/promises";
+import { mkdir, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "#job/fault.ts";
 import { type MachineIdentity, machineName } from "#job/machine-name.ts";
 import { FileLock } from "#lib/file-lock.ts";
-import { MACHINE_FILES, type MachineRecord, machineFolder, writeRecord } from "./machine-record.ts";
+import {
+  MACHINE_FILES,
+  type MachineRecord,
+  machineFolder,
+  removeFolder,
+  writeRecord,
+} from "./machine-record.ts";
 import type { Hypervisor } from "./ports.ts";
 import { STATE_NAMES, type StateFolder } from "./state-folder.ts";
 import { type Inventory, sweep } from "./sweep.ts";
@@ -50,7 +56,7 @@ export class Place implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     using _ = this.#lock;
-    if (!this.#isKept) await rm(this.folder, { recursive: true, force: true });
+    if (!this.#isKept) await removeFolder(this.#state, this.record.name);
   }
 }
 

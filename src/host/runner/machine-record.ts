@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isOurMachine } from "#job/machine-name.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
@@ -38,6 +38,29 @@ export function machineFolder(state: StateFolder, name: string): string {
 export async function writeRecord(state: StateFolder, record: MachineRecord): Promise<void> {
   const path = join(machineFolder(state, record.name), MACHINE_FILES.record);
   await writeAtomically(path, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** Begins the name of a machine's folder that is on its way out; see `removeFolder`. */
+const GONE = "gone-";
+
+/**
+ * Removes a machine's folder. It is renamed first, so that nobody ever sees half of it: a sweep that looked for the lock
+ * just then would make a new lock file in it. What a crash leaves in between is swept too. Twice is safe.
+ */
+export async function removeFolder(state: StateFolder, name: string): Promise<void> {
+  const gone = join(state.path, STATE_NAMES.machines, `${GONE}${name}`);
+  await rename(machineFolder(state, name), gone).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  await rm(gone, { recursive: true, force: true });
+}
+
+/** Removes what crashes left of folders that were being removed. Somebody who is still at it does not mind. */
+export async function removeGone(state: StateFolder): Promise<void> {
+  const folder = join(state.path, STATE_NAMES.machines);
+  const names = (await readdir(folder)).filter((name) => name.startsWith(GONE));
+  const remove = (name: string) => rm(join(folder, name), { recursive: true, force: true });
+  await Promise.all(names.map((name) => remove(name).catch(() => undefined)));
 }
 
 /** Every folder of this installation's machines, with its record; `undefined` when its maker died before writing one. */

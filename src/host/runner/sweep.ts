@@ -1,7 +1,14 @@
-import { rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FileLock } from "#lib/file-lock.ts";
-import { MACHINE_FILES, type MachineRecord, machineFolder, readRecords } from "./machine-record.ts";
+import {
+  MACHINE_FILES,
+  type MachineRecord,
+  machineFolder,
+  readRecords,
+  removeFolder,
+  removeGone,
+} from "./machine-record.ts";
 import type { Hypervisor } from "./ports.ts";
 import type { StateFolder } from "./state-folder.ts";
 
@@ -33,6 +40,7 @@ export async function sweep(
     readRecords(state),
     hypervisor.list(state.installation, signal),
   ]);
+  await removeGone(state);
   const records = new Map(folders.map(({ name, record }) => [name, record]));
   const standing: MachineRecord[] = [];
   const swept: string[] = [];
@@ -40,7 +48,8 @@ export async function sweep(
   for (const name of new Set([...records.keys(), ...domains])) {
     const record = records.get(name);
     using lock = records.has(name) ? tryLock(state, name) : undefined;
-    const isLive = records.has(name) && lock === undefined;
+    const isLive =
+      records.has(name) && lock === undefined && existsSync(machineFolder(state, name));
     if (record !== undefined && (isLive || (record.kept && domains.includes(name)))) {
       standing.push(record);
     } else if (!isLive) {
@@ -64,9 +73,16 @@ export async function removeMachine(
   signal: AbortSignal,
 ): Promise<void> {
   await hypervisor.remove(state.installation, name, signal);
-  await rm(machineFolder(state, name), { recursive: true, force: true });
+  await removeFolder(state, name);
 }
 
+/** The machine's lock; undefined when somebody holds it, or when its folder went away since it was listed. */
 function tryLock(state: StateFolder, name: string): FileLock | undefined {
-  return FileLock.tryTake(join(machineFolder(state, name), MACHINE_FILES.lock));
+  const folder = machineFolder(state, name);
+  try {
+    return FileLock.tryTake(join(folder, MACHINE_FILES.lock));
+  } catch (error) {
+    if (!existsSync(folder)) return undefined;
+    throw error;
+  }
 }

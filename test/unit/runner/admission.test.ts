@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -137,4 +137,26 @@ test("waiting ends with the reason of the signal", async () => {
     cancel.signal,
   );
   expect(Fault.from(await waiting.catch((error: unknown) => error)).message).toBe("enough");
+});
+
+test("a folder that a crash left half removed is swept", async () => {
+  await using folder = await scratchFolder();
+  const { need, ...house } = await host(folder.path);
+  const machines = join(house.state.path, "machines");
+  await mkdir(join(machines, "gone-testbed-01234567-0123456789abcdef"));
+  await using place = await admit(house, need("next"), silent, inTime());
+  expect(await readdir(machines)).toEqual([place.record.name]);
+});
+
+test("runs that come and go while others sweep disturb nobody", async () => {
+  await using folder = await scratchFolder();
+  const { need, ...house } = await host(folder.path);
+  const comeAndGo = async (who: number) => {
+    for (let turn = 0; turn < 10; turn += 1) {
+      const place = await admit(house, need(`${who}-${turn}`), silent, inTime());
+      await place[Symbol.asyncDispose]();
+    }
+  };
+  await Promise.all([1, 2, 3, 4].map(comeAndGo));
+  expect(await readdir(join(house.state.path, "machines"))).toEqual([]);
 });

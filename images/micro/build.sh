@@ -1,0 +1,109 @@
+#!/bin/sh
+# Builds the micro image: Debian's cloud kernel, busybox and dropbear, from packages that are unpacked and never installed.
+#
+#   build.sh OUTPUT SCRATCH        with $PACKAGES: "name=version ..." of image.yaml's packages
+#
+# Output: vmlinuz, initrd.img (cpio, not compressed: unpacking costs an emulated machine more than reading), disk.qcow2
+# (ext4 labelled `root`).
+set -eu
+umask 022
+output=$1
+scratch=$2
+recipe=$(dirname "$(readlink -f "$0")")
+unset TMPDIR
+
+# apt drops to a user of its own for downloads, who cannot write into our folder.
+get() { apt-get -q -o APT::Sandbox::User=root download "$@"; }
+
+echo "stage: download packages"
+mkdir "$scratch/debs"
+cd "$scratch/debs"
+meta=
+names=
+for package in $PACKAGES; do
+  case $package in
+    linux-image-*) meta=$package ;;
+    *) names="$names $package" ;;
+  esac
+done
+# The meta package says which kernel is current.
+kernel=$(apt-cache show "$meta" | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1)
+[ -n "$kernel" ] || { echo "no kernel behind $meta" >&2; exit 1; }
+# Package lists that are older than the mirror name files that are gone: refresh once, then take what is current.
+# shellcheck disable=SC2086
+get $kernel $names || {
+  apt-get -q update
+  get $kernel $(for name in $names; do echo "${name%%=*}"; done)
+}
+
+echo "stage: unpack"
+mkdir "$scratch/unpacked"
+for deb in *.deb; do dpkg-deb -x "$deb" "$scratch/unpacked"; done
+cd "$scratch/unpacked"
+modules=$(echo lib/modules/*/kernel)
+
+cp boot/vmlinuz-* "$output/vmlinuz"
+
+echo "stage: initrd"
+(mkdir "$scratch/initrd" && cd "$scratch/initrd" && mkdir bin modules dev proc sys disk)
+cp bin/busybox "$scratch/initrd/bin/busybox"
+for applet in sh mount insmod ip cat findfs usleep switch_root; do
+  ln -s busybox "$scratch/initrd/bin/$applet"
+done
+cp "$recipe/init" "$scratch/initrd/init"
+chmod 0755 "$scratch/initrd/init"
+number=10
+while read -r module; do
+  cp "$modules/$module.ko" "$scratch/initrd/modules/$number-${module##*/}.ko"
+  number=$((number + 1))
+done < "$recipe/modules"
+(cd "$scratch/initrd" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) > "$output/initrd.img"
+
+echo "stage: root disk"
+root=$scratch/root
+mkdir "$root"
+(cd "$root" && mkdir -p bin sbin usr/bin usr/sbin usr/lib lib lib64 etc proc sys dev run mnt root var/log var/tmp home opt srv)
+ln -s /run "$root/var/run"
+mkdir "$root/tmp"
+chmod 0700 "$root/root"
+cp bin/busybox "$root/bin/busybox"
+./bin/busybox --list-full | while read -r applet; do
+  # Applets of other names' programs that would only confuse: a Debian machine has none of them half working.
+  case ${applet##*/} in busybox | dpkg | dpkg-deb | rpm | rpm2cpio | linuxrc) continue ;; esac
+  ln -s /bin/busybox "$root/$applet"
+done
+cp usr/sbin/dropbear "$root/usr/sbin/"
+cp usr/bin/dropbearkey usr/bin/dropbearconvert usr/bin/dbclient "$root/usr/bin/"
+cp sbin/resize2fs "$root/sbin/"
+for folder in lib usr/lib; do
+  for library in "$folder"/x86_64-linux-gnu/*.so.*; do
+    case ${library##*/} in
+      ld-linux-* | libc.so.* | libcrypt.* | libz.* | libtom* | libgmp.* | libext2fs.* | libcom_err.* | libe2p.* | \
+        libblkid.* | libuuid.* | libresolv.* | libnss_dns.* | libpthread.* | libdl.* | libm.*) ;;
+      *) continue ;;
+    esac
+    # Only the names that programs ask for (`libz.so.1`), each with its content.
+    case ${library##*.so.} in *.*) continue ;; esac
+    cp -L "$library" "$root/lib/"
+  done
+done
+for program in usr/sbin/dropbear usr/bin/dropbearconvert sbin/resize2fs; do
+  if "$root/lib/ld-linux-x86-64.so.2" --library-path "$root/lib" --list "$root/$program" | grep -v "$root/lib/\|linux-vdso"; then
+    echo "$program needs libraries that are not in the image" >&2
+    exit 1
+  fi
+done
+ln -s ../lib/ld-linux-x86-64.so.2 "$root/lib64/ld-linux-x86-64.so.2"
+cp -a "$recipe/root/." "$root/"
+# A checkout's umask is nobody's business in a machine; dropbear refuses keys below folders that others may write to.
+chmod -R go-w "$root"
+chmod 1777 "$root/tmp" "$root/var/tmp"
+chown -R 0:0 "$root"
+# Later loads (a job's own `insmod`) find the drivers that did not make it into the initrd.
+mkdir -p "$root/lib/modules"
+
+truncate -s 512M "$scratch/disk.raw"
+# The journal keeps a machine that resets itself mountable; 4 MiB is its least. Inode tables are written here so that the
+# guest's kernel does not do it in the background during every boot.
+mke2fs -q -t ext4 -L root -m 0 -b 4096 -J size=4 -E lazy_itable_init=0,lazy_journal_init=0 -d "$root" "$scratch/disk.raw"
+qemu-img convert -q -f raw -O qcow2 "$scratch/disk.raw" "$output/disk.qcow2"

@@ -1,0 +1,47 @@
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { type Finding, ok, problem, warning } from "./finding.ts";
+import type { HostView } from "./host-view.ts";
+import { TOOLS } from "./tools.ts";
+
+/** Programs without which no machine runs. */
+export async function checkRunTools(view: HostView): Promise<Finding> {
+  const missing = await missingOf(TOOLS.run, view);
+  return missing === undefined ? ok(names(TOOLS.run)) : problem(missing.found, missing.mend);
+}
+
+/** Programs without which no image is built; images that are built already work. */
+export async function checkImageTools(view: HostView): Promise<Finding> {
+  const missing = await missingOf(TOOLS.image, view);
+  return missing === undefined ? ok(names(TOOLS.image)) : warning(missing.found, missing.mend);
+}
+
+async function missingOf(
+  tools: Readonly<Record<string, string>>,
+  { programFolders }: HostView,
+): Promise<{ found: string; mend: string } | undefined> {
+  const checked = await Promise.all(
+    Object.entries(tools).map(async ([tool, debianPackage]) => ({
+      tool,
+      debianPackage,
+      isThere: await isProgram(tool, programFolders),
+    })),
+  );
+  const missing = checked.filter(({ isThere }) => !isThere);
+  if (missing.length === 0) return undefined;
+  const packages = [...new Set(missing.map(({ debianPackage }) => debianPackage))];
+  return {
+    found: `not installed: ${missing.map(({ tool }) => tool).join(", ")}`,
+    mend: `apt-get install ${packages.join(" ")}`,
+  };
+}
+
+async function isProgram(tool: string, folders: readonly string[]): Promise<boolean> {
+  const looks = folders.map((folder) => access(join(folder, tool), constants.X_OK));
+  return (await Promise.allSettled(looks)).some(({ status }) => status === "fulfilled");
+}
+
+function names(tools: Readonly<Record<string, string>>): string {
+  return Object.keys(tools).join(", ");
+}

@@ -1,0 +1,238 @@
+import { stat } from "node:fs/promises";
+import type { Image, Images } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { SpawnError } from "#lib/spawn.ts";
+import { build } from "./build.ts";
+import { packageVersions } from "./debian-packages.ts";
+import { openImage, readManifest } from "./manifest.ts";
+import { writeOverlay } from "./overlay.ts";
+import { checkPreconditions } from "./preconditions.ts";
+import { findRecipe, type Recipe, recipeNames } from "./recipe.ts";
+import { parseReference, type Reference, unknownImage } from "./reference.ts";
+import {
+  type Entry,
+  imageFolder,
+  lockName,
+  readEntry,
+  storedNames,
+  sweepBuilds,
+  writeEntry,
+} from "./store.ts";
+
+/** Where a host keeps images, and where their recipes are. */
+export type Catalogue = {
+  /** The store's folder, absolute; made when missing. QEMU's user must be able to pass through its parents. */
+  readonly store: string;
+  /** Folders of recipe folders, absolute, the first that has a name wins. */
+  readonly recipes: readonly string[];
+};
+
+/**
+ * What makes a stored image out of date. `recipe`: the recipe folder changed, here or in the image that it begins with;
+ * costs a millisecond. `packages`: also newer Debian packages; asks apt. `always`: build whatever is there.
+ */
+export type Freshness = "recipe" | "packages" | "always";
+
+/** The images of this host, and `build`, which `testbed image build` calls. */
+export type LocalImages = Images & {
+  /** Builds an image when it is out of date and returns what its name means then. Throws like `resolve`. */
+  build(
+    name: string,
+    freshness: Freshness,
+    progress: { onProgress: (line: string) => void; signal: AbortSignal },
+  ): Promise<Image>;
+};
+
+type Work = {
+  readonly catalogue: Catalogue;
+  readonly freshness: Freshness;
+  readonly onProgress: (line: string) => void;
+  readonly signal: AbortSignal;
+};
+
+/** Opens the images of this host. Touches nothing until it is asked for one; keeps nothing in memory. */
+export function localImages(catalogue: Catalogue): LocalImages {
+  return {
+    resolve: (reference, onProgress, signal) => {
+      const work: Work = { catalogue, freshness: "recipe", onProgress, signal };
+      return translated(signal, () => resolve(work, reference));
+    },
+    overlay: (image, path, diskMiB, signal) =>
+      translated(signal, () => writeOverlay(image, path, diskMiB)),
+    build: (name, freshness, { onProgress, signal }) => {
+      const work: Work = { catalogue, freshness, onProgress, signal };
+      return translated(signal, () => resolve(work, name));
+    },
+  };
+}
+
+async function resolve(work: Work, text: string): Promise<Image> {
+  const { store, recipes } = work.catalogue;
+  const reference = parseReference(text);
+  if (reference === undefined)
+    throw await unknown(work, text, "write name, name:version or name@sha256:<64 hex digits>");
+  if (reference.digest !== undefined) return byDigest(work, text, reference.name, reference.digest);
+  const recipe = await findRecipe(recipes, reference.name);
+  const entry = await readEntry(store, reference.name);
+  if (recipe === undefined && entry === undefined) throw await unknown(work, text);
+  const other = olderVersion(reference, recipe, entry);
+  if (other !== undefined) return openImage(imageFolder(store, other), other);
+  if (reference.version !== undefined && reference.version !== recipe?.version)
+    throw await unknown(
+      work,
+      text,
+      `versions here: ${[...new Set([recipe?.version, ...Object.keys(entry?.versions ?? {})])].filter(Boolean).join(", ")}`,
+    );
+  if (recipe !== undefined) return upToDate(work, recipe, []);
+  const { current } = entry as Entry;
+  return openImage(imageFolder(store, current), current);
+}
+
+/** The digest of a version that the recipe no longer makes but the store still has. */
+function olderVersion(
+  { version }: Reference,
+  recipe: Recipe | undefined,
+  entry: Entry | undefined,
+): string | undefined {
+  return version === undefined || version === recipe?.version
+    ? undefined
+    : entry?.versions[version];
+}
+
+async function byDigest(work: Work, text: string, name: string, digest: string): Promise<Image> {
+  const folder = imageFolder(work.catalogue.store, digest);
+  const isThere = await stat(folder).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) throw await unknown(work, text, "this digest is not in this host's store");
+  const manifest = await readManifest(folder, digest);
+  if (manifest.name !== name)
+    throw await unknown(work, text, `this digest is of image ${manifest.name}`);
+  return openImage(folder, digest);
+}
+
+async function unknown(work: Work, text: string, ...why: string[]): Promise<Fault> {
+  const { store, recipes } = work.catalogue;
+  const known = new Set([...(await recipeNames(recipes)), ...(await storedNames(store))]);
+  return unknownImage(text, why, [...known].sort());
+}
+
+/** The image of a recipe, built when the store has none or an old one. `above` are the recipes that begin with this one. */
+async function upToDate(work: Work, recipe: Recipe, above: readonly string[]): Promise<Image> {
+  const { store } = work.catalogue;
+  const { name } = recipe;
+  if (above.includes(name))
+    throw new Fault("image-build-failed", `recipe ${name} begins with itself: ${above.join(", ")}`);
+  const tell = (line: string) => work.onProgress(`image ${name}: ${line}`);
+  const stored = work.freshness === "recipe" ? await freshDigest(work, recipe) : undefined;
+  if (stored !== undefined) return openImage(imageFolder(store, stored), stored);
+
+  using _ = await lockName(store, name, {
+    onWait: () => tell("waiting for another process that builds it"),
+    signal: work.signal,
+  });
+  const builtMeanwhile = work.freshness === "recipe" ? await freshDigest(work, recipe) : undefined;
+  if (builtMeanwhile !== undefined)
+    return openImage(imageFolder(store, builtMeanwhile), builtMeanwhile);
+  await sweepBuilds(store, name);
+  return rebuild({ ...work, onProgress: tell }, recipe, [...above, name]);
+}
+
+/** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */
+async function freshDigest(work: Work, recipe: Recipe): Promise<string | undefined> {
+  const entry = await readEntry(work.catalogue.store, recipe.name);
+  if (entry === undefined || entry.recipe !== recipe.hash) return undefined;
+  if (recipe.from === undefined) return entry.current;
+  const base = await findRecipe(work.catalogue.recipes, recipe.from);
+  const baseDigest = base && (await freshDigest(work, base));
+  return baseDigest !== undefined && baseDigest === entry.base ? entry.current : undefined;
+}
+
+/** Under the name's lock: makes what the recipe needs, builds unless nothing changed, and writes the entry. */
+async function rebuild(work: Work, recipe: Recipe, chain: readonly string[]): Promise<Image> {
+  const { store } = work.catalogue;
+  const startMs = performance.now();
+  await checkPreconditions(recipe);
+  const base = recipe.from === undefined ? undefined : await baseOf(work, recipe.from, chain);
+  const packages = await packageVersions(recipe.packages ?? [], work.onProgress, work.signal);
+  const entry = await readEntry(store, recipe.name);
+  const inputs = { recipe: recipe.hash, ...(base && { base: base.digest }), packages };
+  if (work.freshness === "packages" && entry !== undefined && isBuiltFrom(entry, inputs)) {
+    work.onProgress("up to date");
+    return openImage(imageFolder(store, entry.current), entry.current);
+  }
+  const digest = await build(
+    {
+      store,
+      recipe,
+      packages,
+      base: base && { ...base, folder: imageFolder(store, base.digest) },
+      onProgress: work.onProgress,
+    },
+    work.signal,
+  );
+  const versions = { ...entry?.versions, [recipe.version]: digest };
+  await writeEntry(store, recipe.name, { schema: 1, current: digest, ...inputs, versions });
+  work.onProgress(`built in ${Math.round((performance.now() - startMs) / 100) / 10} s`);
+  return openImage(imageFolder(store, digest), digest);
+}
+
+async function baseOf(work: Work, name: string, chain: readonly string[]): Promise<Image> {
+  const recipe = await findRecipe(work.catalogue.recipes, name);
+  if (recipe === undefined)
+    throw await unknown(work, name, `recipe ${chain.at(-1)} begins with it`);
+  // Only what was asked for is built in any case; what it stands on is built when it is out of date.
+  const freshness = work.freshness === "always" ? "packages" : work.freshness;
+  return upToDate({ ...work, freshness }, recipe, chain);
+}
+
+function isBuiltFrom(entry: Entry, inputs: Pick<Entry, "recipe" | "base" | "packages">): boolean {
+  const same = (a: Record<string, string>, b: Record<string, string>) =>
+    JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort());
+  return (
+    entry.recipe === inputs.recipe &&
+    entry.base === inputs.base &&
+    same(entry.packages, inputs.packages)
+  );
+}
+
+/** Turns what the system says into our faults; an abort ends in the signal's own reason. */
+async function translated<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    signal.throwIfAborted();
+    return await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explain(error);
+  }
+}
+
+function explain(error: unknown): unknown {
+  if (error instanceof Fault) return isDiskFull(error.cause) ? diskFull(error.cause) : error;
+  if (isDiskFull(error)) return diskFull(error);
+  if (error instanceof SpawnError) {
+    const code = error.isMissing ? "host-tool-missing" : "image-build-failed";
+    return new Fault(code, error.message, { cause: error });
+  }
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+    return new Fault(
+      "image-build-failed",
+      `cannot write to ${path ?? "the image store"}: ${code}`,
+      {
+        cause: error,
+      },
+    );
+  return error;
+}
+
+function isDiskFull(error: unknown): boolean {
+  if (error instanceof SpawnError) return error.stderrTail.includes("No space left on device");
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+function diskFull(cause: unknown): Fault {
+  return new Fault("host-disk-full", "no space left for images and disks of machines", { cause });
+}

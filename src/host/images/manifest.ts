@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { type Static, Type } from "typebox";
+import type { Image } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { compileSchema } from "#lib/validate.ts";
+
+/**
+ * What a stored image says of itself: `manifest.json` beside its files. The image's digest is the SHA-256 of exactly this
+ * file, which carries the SHA-256 of each of the others, so one digest covers every byte and every setting of a boot.
+ */
+
+/** Names of images: they become folder names, so nothing in them can leave a folder or look like an option. */
+export const NAME_PATTERN = "^[a-z0-9][a-z0-9-]{0,62}$";
+export const VERSION_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$";
+export const DIGEST_PATTERN = "^[0-9a-f]{64}$";
+
+const CLOSED = { additionalProperties: false } as const;
+const seconds = Type.Integer({ minimum: 1, maximum: 3600 });
+
+/** The parts that a recipe and a manifest share. */
+export const SETTINGS = {
+  architecture: Type.Enum(["x86_64", "aarch64"]),
+  boot: Type.Object(
+    { kind: Type.Literal("kernel"), commandLine: Type.String({ maxLength: 1500 }) },
+    CLOSED,
+  ),
+  seed: Type.Literal("nocloud"),
+  login: Type.String({ pattern: "^[a-z_][a-z0-9_-]{0,31}$" }),
+  memoryMiBMin: Type.Integer({ minimum: 64, maximum: 1024 * 1024 }),
+  readiness: Type.Object(
+    { consoleSeconds: seconds, sshSeconds: seconds, settledSeconds: seconds },
+    CLOSED,
+  ),
+};
+
+/** The files of an image, by part. The names are the same in every image. */
+export const FILE_NAMES = {
+  disk: "disk.qcow2",
+  kernel: "vmlinuz",
+  initrd: "initrd.img",
+} as const;
+
+export const MANIFEST_NAME = "manifest.json";
+const MANIFEST_BYTES_MAX = 256 * 1024;
+
+const file = {
+  bytes: Type.Integer({ minimum: 1 }),
+  sha256: Type.String({ pattern: DIGEST_PATTERN }),
+};
+
+const SCHEMA = Type.Object(
+  {
+    schema: Type.Literal(1),
+    name: Type.String({ pattern: NAME_PATTERN }),
+    version: Type.String({ pattern: VERSION_PATTERN }),
+    ...SETTINGS,
+    disk: Type.Object(
+      {
+        ...file,
+        format: Type.Literal("qcow2"),
+        virtualMiB: Type.Integer({ minimum: 1, maximum: 1024 * 1024 }),
+      },
+      CLOSED,
+    ),
+    kernel: Type.Object(file, CLOSED),
+    initrd: Type.Object(file, CLOSED),
+    packages: Type.Record(Type.String(), Type.String()),
+  },
+  CLOSED,
+);
+
+export type Manifest = Static<typeof SCHEMA>;
+
+const violations = compileSchema(SCHEMA);
+
+/** The bytes of a manifest as they are stored, and the digest that they give. */
+export function encodeManifest(manifest: Manifest): { text: string; digest: string } {
+  const wrong = violations(manifest);
+  if (wrong.length > 0) throw new TypeError(`manifest: ${JSON.stringify(wrong)}`);
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  return { text, digest: sha256(text) };
+}
+
+/**
+ * Opens a stored image: manifest as its digest says, files there and of the sizes that it says. Takes about a
+ * millisecond; `verifyImage` reads every byte. Throws image-damaged.
+ */
+export async function openImage(folder: string, digest: string): Promise<Image> {
+  const manifest = await readManifest(folder, digest);
+  for (const part of ["disk", "kernel", "initrd"] as const) {
+    const path = join(folder, FILE_NAMES[part]);
+    const found = await stat(path).catch((error: unknown) => {
+      throw damaged(folder, `${FILE_NAMES[part]} cannot be read`, error);
+    });
+    if (!found.isFile() || found.size !== manifest[part].bytes)
+      throw damaged(
+        folder,
+        `${FILE_NAMES[part]} has ${found.size} bytes, not ${manifest[part].bytes}`,
+      );
+  }
+  const { name, version, architecture, boot, seed, login, memoryMiBMin, readiness } = manifest;
+  return Object.freeze({
+    ...{ name, version, digest, architecture, seed, login, memoryMiBMin, readiness },
+    disk: {
+      path: join(folder, FILE_NAMES.disk),
+      format: manifest.disk.format,
+      virtualMiB: manifest.disk.virtualMiB,
+    },
+    boot: {
+      ...boot,
+      kernel: join(folder, FILE_NAMES.kernel),
+      initrd: join(folder, FILE_NAMES.initrd),
+    },
+  });
+}
+
+/** Reads every byte of a stored image and compares it with its digest. Throws image-damaged. */
+export async function verifyImage(
+  folder: string,
+  digest: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const manifest = await readManifest(folder, digest);
+  for (const part of ["disk", "kernel", "initrd"] as const) {
+    const found = await sha256File(join(folder, FILE_NAMES[part]), signal);
+    if (found !== manifest[part].sha256)
+      throw damaged(
+        folder,
+        `${FILE_NAMES[part]} has SHA-256 ${found}, not ${manifest[part].sha256}`,
+      );
+  }
+}
+
+/** Name and version of a stored image, from its manifest. Throws image-damaged. */
+export async function readManifest(folder: string, digest: string): Promise<Manifest> {
+  const path = join(folder, MANIFEST_NAME);
+  try {
+    const { size } = await stat(path);
+    if (size > MANIFEST_BYTES_MAX) throw new Error(`${size} bytes long`);
+    const text = await readFile(path, "utf8");
+    if (sha256(text) !== digest) throw new Error("its SHA-256 is not the folder's name");
+    const value: unknown = JSON.parse(text);
+    const wrong = violations(value);
+    if (wrong.length > 0) throw new Error(JSON.stringify(wrong[0]));
+    return value as Manifest;
+  } catch (error) {
+    throw damaged(folder, `${MANIFEST_NAME}: ${(error as Error).message}`, error);
+  }
+}
+
+/** SHA-256 of a file's content, streamed. */
+export async function sha256File(path: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash, { signal });
+  return hash.digest("hex");
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function damaged(folder: string, what: string, cause?: unknown): Fault {
+  return new Fault("image-damaged", `${folder}: ${what}. Remove this folder and build it again.`, {
+    cause,
+  });
+}

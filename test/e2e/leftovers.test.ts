@@ -1,0 +1,70 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { eventually } from "#test/kit/eventually.ts";
+import { TEST_STATE } from "#test/kit/house.ts";
+import { expectNothingLeft, leftovers } from "#test/kit/leftovers.ts";
+import { startJob } from "#test/kit/testbed.ts";
+
+const sleeps = { steps: [{ name: "sleep", run: "echo begun; sleep 300" }] };
+const quick = { steps: [{ name: "hello", run: "echo hello" }] };
+
+test("a run that was killed with SIGKILL is swept by the next, and one that lives is not", async () => {
+  await using dead = await startJob(sleeps);
+  await using live = await startJob(sleeps);
+  await eventually(
+    () => dead.output().includes("begun") && live.output().includes("begun"),
+    120_000,
+  );
+  expect((await readdir(join(TEST_STATE, "machines"))).length).toBe(2);
+  dead.kill("SIGKILL");
+  await dead.done;
+
+  await using next = await startJob(quick);
+  const ran = await next.done;
+  expect(ran.exitCode, ran.stderr).toBe(0);
+  expect(ran.stderr).toContain("swept the leftover machine");
+  expect((await readdir(join(TEST_STATE, "machines"))).length).toBe(1);
+  expect((await leftovers()).filter((line) => line.startsWith("testbed-")).length).toBe(2);
+
+  live.kill("SIGINT");
+  expect((await live.done).exitCode).toBe(130);
+  await expectNothingLeft();
+});
+
+test("three runs at once pass and leave nothing behind", async () => {
+  const jobs = await Promise.all([startJob(quick), startJob(quick), startJob(quick)]);
+  for (const job of jobs) {
+    const ran = await job.done;
+    expect(ran.exitCode, ran.stderr).toBe(0);
+    expect(await ran.read("steps/01-hello.log")).toBe("hello\n");
+    await job[Symbol.asyncDispose]();
+  }
+  await expectNothingLeft();
+});
+
+test("a QEMU process that dies mid-step ends the run as machine-crashed within seconds", async () => {
+  await using job = await startJob(sleeps);
+  await eventually(() => job.output().includes("begun"), 120_000);
+  const killedAtMs = performance.now();
+  await killQemu();
+  const ran = await job.done;
+  expect(performance.now() - killedAtMs).toBeLessThan(10_000);
+  expect(ran.exitCode).toBe(3);
+  expect((await ran.verdict()).verdict).toMatchObject({
+    kind: "broken",
+    fault: { code: "machine-crashed", blame: "host" },
+  });
+  expect(await ran.read("steps/01-sleep.log")).toBe("begun\n");
+  await expectNothingLeft();
+});
+
+async function killQemu(): Promise<void> {
+  const machines = await readdir(join(TEST_STATE, "machines"));
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.includes("qemu-system") && machines.some((name) => command.includes(name))) {
+      process.kill(Number(pid), "SIGKILL");
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { makeKeyPair } from "#host/guest/keys.ts";
+import { writeSeed } from "#host/guest/seed.ts";
+import { openHostSide } from "#host/hypervisor/firewall.ts";
+import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
+import type { MachineOrder } from "#host/runner/ports.ts";
+import { connectLibvirt } from "#libvirt/client.ts";
+import { describeHypervisor } from "#test/contract/hypervisor.contract.ts";
+import { TEST_STATE } from "#test/kit/house.ts";
+import { machineOrder } from "#test/kit/orders.ts";
+import { realImages } from "#test/kit/real-images.ts";
+
+const URI = "qemu:///system";
+
+describeHypervisor("machines over libvirt, for real", async () => {
+  await mkdir(TEST_STATE, { recursive: true });
+  const folder = await mkdtemp(join(TEST_STATE, "contract-"));
+  // mkdtemp makes it 0700, and QEMU runs as another user.
+  await chmod(folder, 0o711);
+  const hypervisor = new LibvirtHypervisor(URI);
+  const orders: MachineOrder[] = [];
+  return {
+    hypervisor,
+    order: async (installation, slot = 0) => {
+      const order = await realOrder(folder, installation, slot);
+      orders.push(order);
+      return order;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await removeNetworks(orders);
+      await hypervisor[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true });
+    },
+  };
+});
+
+async function realOrder(
+  folder: string,
+  installation: string,
+  slot: number,
+): Promise<MachineOrder> {
+  const images = realImages();
+  const signal = AbortSignal.timeout(120_000);
+  const image = await images.resolve("micro", () => undefined, signal);
+  const paper = await machineOrder(
+    { path: folder, installation },
+    `job-${process.hrtime.bigint()}`,
+    slot,
+  );
+  await images.overlay(image, paper.diskPath, undefined, signal);
+  const [host, client] = [makeKeyPair(), makeKeyPair()];
+  const seedPath = await writeSeed(
+    paper.folder,
+    {
+      name: paper.name,
+      login: image.login,
+      clientPublicKey: client.publicKey,
+      hostPrivateKey: host.privateKey,
+      hostPublicKey: host.publicKey,
+    },
+    signal,
+  );
+  return { ...paper, image, seedPath };
+}
+
+/** Slots keep their networks; these slots belong to installations that exist only in this test. */
+async function removeNetworks(orders: readonly MachineOrder[]): Promise<void> {
+  await using libvirt = await connectLibvirt(URI);
+  const slots = new Map(
+    orders.map(({ identity, slot }) => [
+      `testbed-${identity.installation.slice(0, 8)}-${slot}`,
+      identity.installation,
+    ]),
+  );
+  for (const [name, installation] of slots) {
+    const network = await libvirt.networks.lookupByName(name);
+    if (network === undefined) continue;
+    await libvirt.networks.destroy(network);
+    await libvirt.networks.undefine(network);
+    await openHostSide(installation);
+  }
+}
