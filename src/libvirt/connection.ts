@@ -127,14 +127,15 @@ export class Connection implements AsyncDisposable {
     const { inFlightMax, keepalive, openTimeoutMs } = this.#settings;
     const deadline = deadlineOf({ signal }, openTimeoutMs);
     const bornMs = performance.now();
-    const link: Link = await dial(
+    let link: Link | undefined;
+    link = await dial(
       this.#target,
       {
         inFlightMax,
         keepalive,
         onEvent: (frame) => this.feed.take(frame),
         onDown: (error) => {
-          if (this.#link !== link) return;
+          if (link === undefined || this.#link !== link) return;
           if (performance.now() - bornMs > GOOD_LINK_MS) this.#attempts = 0;
           this.#lose(error);
         },

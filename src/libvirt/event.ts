@@ -41,7 +41,7 @@ export type DomainEvent =
   | { readonly kind: "control-error"; readonly domain: DomainRef };
 
 /** Something that happened to the flow of events itself. After each but `disconnected`: list, and compare. */
-export type FlowEvent =
+type FlowEvent =
   /** Events flow from here on; the first of every iteration. */
   | { readonly kind: "connected" }
   /** The connection is lost; events are missed from here on. A new one is being made. */

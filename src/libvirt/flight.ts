@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import { decode } from "./codec.ts";
-import { type Download, LibvirtStreamError } from "./download.ts";
+import type { Download } from "./download.ts";
 import { LibvirtError } from "./error.ts";
 import { FRAME_STATUS, type Frame } from "./frame.ts";
 import { remoteError } from "./protocol-values.ts";
@@ -12,9 +12,10 @@ export type AnyCall = Call<any, any>;
 export type Flight = {
   readonly serial: number;
   readonly call: AnyCall;
+  /** The stream that belongs to the call, if it has one. */
   readonly download: Download | undefined;
-  /** Set by the reply; a flight without a stream is over then. */
   reply: { readonly value: unknown } | undefined;
+  isStreamOver: boolean;
 };
 
 /** What the link has to do next: free the slot, nothing, or say "finish" or "abort" on the flight's stream. */
@@ -29,37 +30,42 @@ export function takeReply(flight: Flight, { status, payload }: Frame): Next {
     return "over";
   }
   if (status !== FRAME_STATUS.ok) throw new Error(`a reply with status ${status}`);
-  const value = call.read(payload);
-  if (download === undefined) {
-    call.succeed(value);
-    return "over";
-  }
-  flight.reply = { value };
-  return call.isOver && download.abort() ? "abort" : "wait";
+  flight.reply = { value: call.read(payload) };
+  if (call.isOver && download?.abort()) return "abort";
+  return landing(flight);
 }
 
-/** Takes a packet of the stream that follows a reply. Throws XdrError or Error for what it may not be. */
+/**
+ * Takes a packet of a stream. libvirtd sends replies and streams from different threads, so all of a stream may come before
+ * the reply. Throws XdrError or Error for what a packet may not be.
+ */
 export function takeStream(flight: Flight, { status, payload }: Frame): Next {
-  const { call, download, reply } = flight;
-  if (download === undefined || reply === undefined)
+  const { call, download } = flight;
+  if (download === undefined || flight.isStreamOver)
     throw new Error(`a stream after ${call.procedure.name}, which has none`);
-  if (status === FRAME_STATUS.error) {
-    call.fail(readError(call.procedure.name, payload));
-    return "over";
-  }
-  if (status === FRAME_STATUS.ok) {
-    if (download.isFlowing || payload.length > 0) throw new Error("a stream that ends unasked");
-    call.succeed(reply.value);
-    return "over";
-  }
-  if (status !== FRAME_STATUS.continue) throw new Error(`a stream with status ${status}`);
+  if (status === FRAME_STATUS.continue) return takeData(call, download, payload);
+  if (status === FRAME_STATUS.error) call.fail(readError(call.procedure.name, payload));
+  else if (status !== FRAME_STATUS.ok) throw new Error(`a stream with status ${status}`);
+  else if (download.isFlowing || payload.length > 0) throw new Error("a stream that ends unasked");
+  flight.isStreamOver = true;
+  return landing(flight);
+}
+
+function takeData(call: AnyCall, download: Download, payload: Buffer): Next {
+  if (call.isOver) return download.abort() ? "abort" : "wait";
   try {
     return download.take(payload) ? "finish" : "wait";
   } catch (error) {
-    if (!(error instanceof LibvirtStreamError)) throw error;
     call.fail(error);
     return download.abort() ? "abort" : "wait";
   }
+}
+
+/** A flight is over when its reply and, if it has one, the end of its stream have come. */
+function landing({ call, download, reply, isStreamOver }: Flight): Next {
+  if (reply === undefined || (download !== undefined && !isStreamOver)) return "wait";
+  call.succeed(reply.value);
+  return "over";
 }
 
 function readError(call: string, payload: Buffer): LibvirtError {

@@ -63,38 +63,50 @@ function decodeFrame(bytes: Buffer): Frame {
  * never what a length field promises, and a length over the limit is refused at once.
  */
 export class FrameSplitter {
-  #pieces: Buffer[] = [];
-  #bytes = 0;
+  /** What came of a message that is not complete yet. */
+  #buffer = Buffer.alloc(0);
+  #length = 0;
 
-  /** The messages that `piece` completes, in order. Throws FrameError; the stream is then of no use any more. */
+  /**
+   * The messages that `piece` completes, in order. Their payloads share memory that the next piece overwrites. Throws
+   * FrameError; the stream is then of no use any more.
+   */
   *push(piece: Buffer): Generator<Frame> {
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
+    let rest = this.#length === 0 ? piece : this.#append(piece);
     for (;;) {
-      const length = this.#nextLength();
-      if (length === undefined || this.#bytes < length) return;
-      yield decodeFrame(this.#take(length));
+      const length = nextLength(rest);
+      if (length === undefined || rest.length < length) break;
+      yield decodeFrame(rest.subarray(0, length));
+      rest = rest.subarray(length);
     }
+    this.#keep(rest);
   }
 
-  #nextLength(): number | undefined {
-    if (this.#bytes < LENGTH_BYTES) return undefined;
-    if ((this.#pieces[0] as Buffer).length < LENGTH_BYTES) this.#join();
-    const length = (this.#pieces[0] as Buffer).readUInt32BE(0);
-    if (length < PAYLOAD_AT || length > FRAME_BYTES_MAX)
-      throw new FrameError(`a message of ${length} bytes: this is not libvirt's protocol`);
-    return length;
+  #append(piece: Buffer): Buffer {
+    const end = this.#length + piece.length;
+    if (end > this.#buffer.length) {
+      const bigger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
+      this.#buffer.copy(bigger, 0, 0, this.#length);
+      this.#buffer = bigger;
+    }
+    this.#buffer.set(piece, this.#length);
+    this.#length = end;
+    return this.#buffer.subarray(0, end);
   }
 
-  #take(length: number): Buffer {
-    this.#join();
-    const all = this.#pieces[0] as Buffer;
-    this.#bytes -= length;
-    this.#pieces = this.#bytes === 0 ? [] : [all.subarray(length)];
-    return all.subarray(0, length);
+  #keep(rest: Buffer): void {
+    // Nothing was cut off and all of it is in our buffer already: the usual case while a long message comes in.
+    if (rest.length === this.#length) return;
+    this.#length = 0;
+    if (rest.length === 0) this.#buffer = Buffer.alloc(0);
+    else this.#append(rest);
   }
+}
 
-  #join(): void {
-    if (this.#pieces.length > 1) this.#pieces = [Buffer.concat(this.#pieces)];
-  }
+function nextLength(bytes: Buffer): number | undefined {
+  if (bytes.length < LENGTH_BYTES) return undefined;
+  const length = bytes.readUInt32BE(0);
+  if (length < PAYLOAD_AT || length > FRAME_BYTES_MAX)
+    throw new FrameError(`a message of ${length} bytes`);
+  return length;
 }

@@ -100,6 +100,7 @@ export class Link {
     this.#slots.refuseWhenCrowded();
     const call = new Call(order, deadline, () => {
       const flight = this.#slots.giveUp(call);
+      // Before the reply there may be no stream to abort yet; the reply, or the first packet, comes back to it.
       if (flight?.reply !== undefined && flight.download?.abort()) this.#follow(flight, "abort");
     });
     this.#slots.wait(call, download);

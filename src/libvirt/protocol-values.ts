@@ -52,7 +52,7 @@ export const PARAMETER_TYPE = {
 } as const;
 
 /** A typed parameter's value, with the type that it has on the wire. */
-export type Parameter =
+type Parameter =
   | { readonly type: "int" | "uint" | "double"; readonly value: number }
   | { readonly type: "llong" | "ullong"; readonly value: bigint }
   | { readonly type: "boolean"; readonly value: boolean }

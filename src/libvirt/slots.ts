@@ -40,7 +40,13 @@ export class Slots {
     for (const [call, download] of this.#waiting) {
       this.#waiting.delete(call);
       this.#serial = (this.#serial % SERIAL_MAX) + 1;
-      const flight = { serial: this.#serial, call, download, reply: undefined };
+      const flight = {
+        serial: this.#serial,
+        call,
+        download,
+        reply: undefined,
+        isStreamOver: false,
+      };
       call.isSent = true;
       this.#flights.set(flight.serial, flight);
       return flight;
