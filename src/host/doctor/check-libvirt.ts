@@ -27,7 +27,10 @@ export async function checkSocket(view: HostView, signal: AbortSignal): Promise<
 export async function checkAnswer(view: HostView): Promise<Finding> {
   const answer = await view.libvirt().catch((error: Error) => error);
   if (answer instanceof Error)
-    return problem(`does not answer: ${answer.message}`, startCommand(view, { again: true }));
+    return problem(
+      `does not answer: ${answer.message}`,
+      view.userId === 0 ? startCommand(view, { again: true }) : "sudo -s",
+    );
   const { libvirtVersion, tookMs } = answer;
   const found = `version ${libvirtVersion}, answered in ${Math.round(tookMs)} ms`;
   if (tookMs < SLOW_MS) return ok(found);
