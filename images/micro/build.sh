@@ -99,8 +99,6 @@ cp -a "$recipe/root/." "$root/"
 chmod -R go-w "$root"
 chmod 1777 "$root/tmp" "$root/var/tmp"
 chown -R 0:0 "$root"
-# Later loads (a job's own `insmod`) find the drivers that did not make it into the initrd.
-mkdir -p "$root/lib/modules"
 
 truncate -s 512M "$scratch/disk.raw"
 # The journal keeps a machine that resets itself mountable; 4 MiB is its least. Inode tables are written here so that the

@@ -136,7 +136,7 @@ async function upToDate(work: Work, recipe: Recipe, above: readonly string[]): P
   if (builtMeanwhile !== undefined)
     return openImage(imageFolder(store, builtMeanwhile), builtMeanwhile);
   await sweepBuilds(store, name);
-  return rebuild({ ...work, onProgress: tell }, recipe, [...above, name]);
+  return rebuild(work, recipe, { chain: [...above, name], tell });
 }
 
 /** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */
@@ -150,16 +150,20 @@ async function freshDigest(work: Work, recipe: Recipe): Promise<string | undefin
 }
 
 /** Under the name's lock: makes what the recipe needs, builds unless nothing changed, and writes the entry. */
-async function rebuild(work: Work, recipe: Recipe, chain: readonly string[]): Promise<Image> {
+async function rebuild(
+  work: Work,
+  recipe: Recipe,
+  { chain, tell }: { chain: readonly string[]; tell: (line: string) => void },
+): Promise<Image> {
   const { store } = work.catalogue;
   const startMs = performance.now();
   await checkPreconditions(recipe);
   const base = recipe.from === undefined ? undefined : await baseOf(work, recipe.from, chain);
-  const packages = await packageVersions(recipe.packages ?? [], work.onProgress, work.signal);
+  const packages = await packageVersions(recipe.packages ?? [], tell, work.signal);
   const entry = await readEntry(store, recipe.name);
   const inputs = { recipe: recipe.hash, ...(base && { base: base.digest }), packages };
   if (work.freshness === "packages" && entry !== undefined && isBuiltFrom(entry, inputs)) {
-    work.onProgress("up to date");
+    tell("up to date");
     return openImage(imageFolder(store, entry.current), entry.current);
   }
   const digest = await build(
@@ -168,13 +172,13 @@ async function rebuild(work: Work, recipe: Recipe, chain: readonly string[]): Pr
       recipe,
       packages,
       base: base && { ...base, folder: imageFolder(store, base.digest) },
-      onProgress: work.onProgress,
+      onProgress: tell,
     },
     work.signal,
   );
   const versions = { ...entry?.versions, [recipe.version]: digest };
   await writeEntry(store, recipe.name, { schema: 1, current: digest, ...inputs, versions });
-  work.onProgress(`built in ${Math.round((performance.now() - startMs) / 100) / 10} s`);
+  tell(`built in ${Math.round((performance.now() - startMs) / 100) / 10} s`);
   return openImage(imageFolder(store, digest), digest);
 }
 

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Builds the debian-12 image: a root made by mmdebstrap, and beside the disk a kernel with a small initial RAM disk.
+#
+#   build.sh OUTPUT SCRATCH        with $PACKAGES: "name=version ..." of image.yaml's packages
+#
+# Output: vmlinuz, initrd.img, disk.qcow2 (ext4 labelled `root`).
+set -eu
+umask 022
+output=$1
+scratch=$2
+recipe=$(dirname "$(readlink -f "$0")")
+export TMPDIR="$scratch"
+
+# The packages that become the kernel and the initial RAM disk; all others are installed in the root.
+meta=
+busybox=
+installed=
+for package in $PACKAGES; do
+  case $package in
+    linux-image-*) meta=$package ;;
+    busybox-static=*) busybox=$package ;;
+    *) installed=$installed,${package%%=*} ;;
+  esac
+done
+
+echo "stage: package sources"
+# The sources of this host that are Debian's own, mirrors included (apt-get(8), indextargets).
+sources() {
+  apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+    sed -n 's/^Debian \([^ ]* bookworm\(-updates\|-security\)\? [^ ]*\)$/deb \1/p' | sort -u
+}
+sources > "$scratch/sources.list"
+if [ ! -s "$scratch/sources.list" ]; then
+  apt-get -q update
+  sources > "$scratch/sources.list"
+fi
+[ -s "$scratch/sources.list" ] || { echo "this host has no package sources of Debian 12" >&2; exit 1; }
+
+echo "stage: install packages"
+root=$scratch/root
+# Manuals and translations only make the image larger. Nothing here has to survive a crash of this host, so no fsyncs.
+mmdebstrap --quiet --variant=minbase --include="${installed#,}" \
+  --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
+  --dpkgopt=force-unsafe-io \
+  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+  bookworm "$root" "$scratch/sources.list"
+
+echo "stage: kernel"
+mkdir "$scratch/debs" "$scratch/unpacked"
+cd "$scratch/debs"
+# The meta package says which kernel is current. It is unpacked and not installed: this machine's kernel lies outside its
+# disk, so nothing in the machine should try to replace it.
+get() { apt-get -q -o APT::Sandbox::User=root download "$@"; }
+kernel=$(apt-cache show "$meta" | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1)
+[ -n "$kernel" ] || { echo "no kernel behind $meta" >&2; exit 1; }
+get "$kernel" "$busybox" || { apt-get -q update && get "$kernel" "${busybox%%=*}"; }
+for deb in *.deb; do dpkg-deb -x "$deb" "$scratch/unpacked"; done
+cd "$scratch/unpacked"
+cp boot/vmlinuz-* "$output/vmlinuz"
+version=$(basename lib/modules/*)
+mkdir -p "$root/usr/lib/modules"
+cp -a "lib/modules/$version" "$root/usr/lib/modules/"
+chroot "$root" depmod "$version"
+
+echo "stage: initrd"
+(mkdir "$scratch/initrd" && cd "$scratch/initrd" && mkdir bin modules dev proc sys disk)
+cp bin/busybox "$scratch/initrd/bin/busybox"
+for applet in sh mount insmod cat findfs usleep switch_root; do
+  ln -s busybox "$scratch/initrd/bin/$applet"
+done
+cp "$recipe/init" "$scratch/initrd/init"
+chmod 0755 "$scratch/initrd/init"
+number=10
+while read -r module; do
+  cp "lib/modules/$version/kernel/$module.ko" "$scratch/initrd/modules/$number-${module##*/}.ko"
+  number=$((number + 1))
+done < "$recipe/modules"
+(cd "$scratch/initrd" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) > "$output/initrd.img"
+
+echo "stage: settings"
+cp -R "$recipe/root/." "$root/"
+# The mirror is this host's; the keys are those that Debian's own package brings.
+cp "$scratch/sources.list" "$root/etc/apt/sources.list"
+rm -f "$root"/etc/apt/sources.list.d/* "$root"/etc/ssh/ssh_host_* "$root/etc/hostname" "$root/etc/resolv.conf"
+ln -s /run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+# Empty, not missing: every machine makes its own id, and none thinks that it is a first boot to be asked about
+# (machine-id(5)).
+: > "$root/etc/machine-id"
+chroot "$root" systemctl -q enable systemd-networkd systemd-resolved testbed-settled.service
+# What a machine that lives for minutes has no use for.
+chroot "$root" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+  e2scrub_reap.service fstrim.timer getty@tty1.service serial-getty@ttyS0.service systemd-networkd-wait-online.service \
+  systemd-pstore.service systemd-ask-password-wall.path cloud-config.service cloud-init-hotplugd.socket
+# Newer than /usr: else the first boot rebuilds caches that dpkg has just made (systemd-update-done.service(8)).
+touch "$root/etc/.updated" "$root/var/.updated"
+
+echo "stage: root disk"
+truncate -s 4G "$scratch/disk.raw"
+mke2fs -q -t ext4 -L root -m 0 -b 4096 -J size=16 -E lazy_itable_init=0,lazy_journal_init=0 -d "$root" "$scratch/disk.raw"
+qemu-img convert -q -f raw -O qcow2 "$scratch/disk.raw" "$output/disk.qcow2"
