@@ -21,9 +21,11 @@ export class UsageError extends Error {
 }
 
 /** The exit status of a job. An image that nobody knows is the job file's mistake, like any other wrong word in it. */
-export function exitCodeOf(verdict: Verdict): number {
-  const isUnknownImage = verdict.kind === "broken" && verdict.fault.code === "image-unknown";
-  return isUnknownImage ? EXIT_CODES.wrong : EXIT_CODES[verdict.kind];
+export function exitCodeOf(verdict: {
+  readonly kind: Verdict["kind"];
+  readonly fault?: { readonly code: string };
+}): number {
+  return verdict.fault?.code === "image-unknown" ? EXIT_CODES.wrong : EXIT_CODES[verdict.kind];
 }
 
 /**

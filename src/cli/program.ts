@@ -2,9 +2,25 @@ import { Command } from "commander";
 import { VARIABLES } from "#config/config.ts";
 
 /** One command of the command line. Its file is loaded only when it is the one asked for. */
-type Entry = { readonly summary: string; load(): Promise<Command> };
+type Entry = { readonly summary: string; load(version: string): Promise<Command> };
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  run: {
+    summary: "run a job in a clean machine on this host",
+    load: async (version) => (await import("./run.ts")).runCommand(version),
+  },
+  machines: {
+    summary: "list the machines of this installation",
+    load: async () => (await import("./machines.ts")).machinesCommand(),
+  },
+  ssh: {
+    summary: "enter a machine that was kept",
+    load: async () => (await import("./ssh.ts")).sshCommand(),
+  },
+  destroy: {
+    summary: "destroy a machine that was kept or left over",
+    load: async () => (await import("./destroy.ts")).destroyCommand(),
+  },
   doctor: {
     summary: "say whether this host can run jobs, and what to mend",
     load: async () => (await import("./doctor.ts")).doctorCommand(),
@@ -45,7 +61,7 @@ export async function commandLine(args: readonly string[], version: string): Pro
   const asked = args.find((arg) => !arg.startsWith("-"));
   const wanted = asked === "help" ? args[args.indexOf(asked) + 1] : asked;
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    program.addCommand(name === wanted ? await load() : new Command(name).summary(summary));
+    program.addCommand(name === wanted ? await load(version) : new Command(name).summary(summary));
   }
   forAll(program, (command) => {
     command.exitOverride().showHelpAfterError("(--help says more)");

@@ -1,6 +1,4 @@
 import type { Static } from "typebox";
-import { type Blame, FAULTS, type FaultCode, type Retry } from "#job/fault.ts";
-import { NEXT_PHASES, type Phase } from "#job/phase.ts";
 
 /** The verdict document as JSON Schema 2020-12: `verdict.json`, and what `testbed run --json` prints. */
 const milliseconds = { type: "integer", minimum: 0 } as const;
@@ -13,13 +11,13 @@ const fault = {
   additionalProperties: false,
   required: ["code", "blame", "retry", "message", "evidence"],
   properties: {
-    code: { enum: Object.keys(FAULTS) as FaultCode[], description: "Stable name of the fault." },
+    code: { ...text, description: "Stable name of the fault, as the README lists them." },
     blame: {
-      enum: ["job", "image", "host", "service", "operator"] satisfies Blame[] as Blame[],
+      enum: ["job", "image", "host", "service", "operator"],
       description: "Whose fault it is.",
     },
     retry: {
-      enum: ["never", "anywhere", "elsewhere"] satisfies Retry[] as Retry[],
+      enum: ["never", "anywhere", "elsewhere"],
       description: "Whether another attempt makes sense, and where.",
     },
     stage: { ...text, description: "The requirement or step that broke." },
@@ -28,6 +26,20 @@ const fault = {
       type: "object",
       description: "What was at hand when it broke: tails of console and output, addresses.",
     },
+  },
+} as const;
+
+const verdict = {
+  type: "object",
+  additionalProperties: false,
+  required: ["kind"],
+  properties: {
+    kind: {
+      enum: ["passed", "failed", "timed-out", "cancelled", "broken"],
+      description: "failed is the job's own answer; broken is not the job's steps' doing.",
+    },
+    why: { ...text, description: "In words; with failed, timed-out and cancelled." },
+    fault,
   },
 } as const;
 
@@ -77,12 +89,7 @@ export const verdictSchema = {
     "results",
   ],
   properties: {
-    verdict: {
-      enum: ["passed", "failed", "timed-out", "cancelled", "broken"],
-      description: "failed is the job's own answer; broken is not the job's steps' doing.",
-    },
-    why: { ...text, description: "In words; with every verdict but passed." },
-    fault,
+    verdict: { ...verdict, description: "How the job ended: the verdict of its last attempt." },
     job: {
       type: "object",
       additionalProperties: false,
@@ -93,9 +100,14 @@ export const verdictSchema = {
       },
     },
     attempts: {
-      type: "integer",
-      minimum: 0,
-      description: "How often the job was tried. The rest of this document is the last attempt.",
+      type: "array",
+      description: "Every attempt, in order. The rest of this document is about the last one.",
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["verdict", "durationMs"],
+        properties: { verdict, durationMs: milliseconds, machine: text },
+      },
     },
     startedAt: { ...text, description: "UTC, RFC 3339, by the host's clock." },
     durationMs: milliseconds,
@@ -107,7 +119,18 @@ export const verdictSchema = {
         additionalProperties: false,
         required: ["phase", "durationMs"],
         properties: {
-          phase: { enum: Object.keys(NEXT_PHASES) as Phase[] },
+          phase: {
+            enum: [
+              "leased",
+              "preparing",
+              "booting",
+              "connecting",
+              "running",
+              "collecting",
+              "settled",
+              "reported",
+            ],
+          },
           durationMs: milliseconds,
         },
       },

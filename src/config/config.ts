@@ -100,7 +100,7 @@ export function readConfig(
 }
 
 /** `auto`, `kvm` or `tcg`; undefined for anything else. */
-export function parseAcceleration(text: string): Config["acceleration"] | undefined {
+function parseAcceleration(text: string): Config["acceleration"] | undefined {
   return text === "auto" || text === "kvm" || text === "tcg" ? text : undefined;
 }
 

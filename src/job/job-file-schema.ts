@@ -106,8 +106,7 @@ export const jobFileSchema = {
       type: "string",
       description:
         "Image of the catalogue: name, name:version, or name@sha256: and 64 hexadecimal digits.",
-      pattern:
-        "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?(:[A-Za-z0-9][A-Za-z0-9._-]{0,63}|@sha256:[0-9a-f]{64})?$",
+      pattern: "^[a-z0-9][a-z0-9-]{0,62}(:[A-Za-z0-9][A-Za-z0-9._-]{0,31}|@sha256:[0-9a-f]{64})?$",
       patternErrorMessage:
         "must be an image's name, name:version, or name@sha256:<64 hex digits>, such as debian-12",
     },

@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { JobFileError, type Place } from "./job-file-problem.ts";
 
 /** Far more than any job file needs; checked before anything is read. */
-export const JOB_FILE_BYTES_MAX = 1024 * 1024;
+const JOB_FILE_BYTES_MAX = 1024 * 1024;
 
 const START: Place = { line: 1, column: 1 };
 

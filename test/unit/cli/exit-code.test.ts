@@ -10,11 +10,11 @@ test("each verdict has its exit status", () => {
   const broken = (code: "image-unknown" | "image-unbootable") =>
     ({ kind: "broken", fault: reportOf(new Fault(code, "x")) }) as const;
   expect(exitCodeOf({ kind: "passed" })).toBe(0);
-  expect(exitCodeOf({ kind: "failed", why: "" })).toBe(1);
+  expect(exitCodeOf({ kind: "failed" })).toBe(1);
   expect(exitCodeOf(broken("image-unknown"))).toBe(2);
   expect(exitCodeOf(broken("image-unbootable"))).toBe(3);
-  expect(exitCodeOf({ kind: "timed-out", why: "" })).toBe(4);
-  expect(exitCodeOf({ kind: "cancelled", why: "" })).toBe(130);
+  expect(exitCodeOf({ kind: "timed-out" })).toBe(4);
+  expect(exitCodeOf({ kind: "cancelled" })).toBe(130);
 });
 
 test.each([

@@ -1,0 +1,124 @@
+import type { Journal } from "#host/runner/attempt.ts";
+import type { Phase } from "#job/phase.ts";
+import type { StepResult } from "#job/verdict.ts";
+import { printable } from "#lib/printable.ts";
+import type { TerminalOutput } from "#lib/terminal-output.ts";
+import { TerminalText } from "#lib/terminal-text.ts";
+import type { Screen } from "./screen.ts";
+import { bytesInWords, durationInWords, outcomeInWords } from "./words.ts";
+
+/** What the reader may be behind before the guest's text is left out on the screen. Its log has all of it. */
+const BEHIND_BYTES_MAX = 4 * 1024 * 1024;
+const TICK_MS = 1_000;
+
+const PHASE_WORDS: Readonly<Partial<Record<Phase, string>>> = {
+  preparing: "preparing the machine",
+  booting: "starting the machine",
+  collecting: "collecting artifacts",
+  settled: "taking the machine down",
+};
+
+/**
+ * Tells a screen what an attempt's journal is told. Everything of the guest's goes through `TerminalText`, everything
+ * else of others through `printable`.
+ */
+export class Narrator implements Journal, Disposable {
+  readonly #screen: Screen;
+  readonly #output: TerminalOutput;
+  readonly #stepCount: number;
+  readonly #ticker: NodeJS.Timeout;
+  #step = "";
+  #doing = "";
+  #doingSinceMs = performance.now();
+  #bootSinceMs = performance.now();
+  #log = new TerminalText();
+  #leftOutBytes = 0;
+
+  constructor(screen: Screen, output: TerminalOutput, stepCount: number) {
+    this.#screen = screen;
+    this.#output = output;
+    this.#stepCount = stepCount;
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  enter(phase: Phase): void {
+    if (phase === "booting") this.#bootSinceMs = performance.now();
+    if (phase === "running") {
+      const took = durationInWords(performance.now() - this.#bootSinceMs);
+      this.#screen.line(`the machine is ready after ${took}`);
+      this.#do("sending inputs");
+    }
+    const words = PHASE_WORDS[phase];
+    if (words !== undefined) this.#do(words);
+    if (phase === "preparing" || phase === "booting") this.#screen.line(words ?? phase);
+  }
+
+  requirement(name: string, state: "waiting" | "met"): void {
+    if (state === "waiting") this.#do(`waiting: ${printable(name)}`);
+  }
+
+  progress(line: string): void {
+    this.#screen.line(printable(line));
+  }
+
+  stepBegins(number: number, name: string): void {
+    this.#log = new TerminalText();
+    this.#step = `step ${number} of ${this.#stepCount}: ${printable(name)}`;
+    this.#screen.line(this.#step);
+    this.#do(this.#step);
+  }
+
+  stepLog(_number: number, piece: Buffer): void {
+    if (this.#output.queuedBytes > BEHIND_BYTES_MAX) {
+      this.#leftOutBytes += piece.length;
+      return;
+    }
+    this.#sayLeftOut();
+    this.#screen.guest(this.#log.push(piece));
+  }
+
+  stepEnds(result: StepResult): void {
+    this.#screen.guest(this.#log.end());
+    this.#screen.endGuest();
+    this.#sayLeftOut();
+    if (result.cutBytes > 0) {
+      const cut = bytesInWords(result.cutBytes);
+      this.#screen.line(
+        `the log reached its limit; ${cut} more were printed and thrown away`,
+        "note",
+      );
+    }
+    const tone = result.outcome === "passed" ? "good" : "bad";
+    const took = durationInWords(result.durationMs);
+    this.#screen.line(`${this.#step}: ${outcomeInWords(result)} after ${took}`, tone);
+  }
+
+  leak(what: string, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#screen.line(`could not remove ${printable(what)}: ${printable(why)}`, "bad");
+  }
+
+  /** Stops the clock of the status. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#ticker);
+    this.#screen.status(undefined);
+  }
+
+  #sayLeftOut(): void {
+    if (this.#leftOutBytes === 0) return;
+    const bytes = bytesInWords(this.#leftOutBytes);
+    this.#leftOutBytes = 0;
+    this.#screen.line(`${bytes} of output left out here, the step's log has them`, "note");
+  }
+
+  #do(what: string): void {
+    this.#doing = what;
+    this.#doingSinceMs = performance.now();
+    this.#tick();
+  }
+
+  #tick(): void {
+    const elapsedSeconds = Math.floor((performance.now() - this.#doingSinceMs) / 1000);
+    this.#screen.status(this.#doing, elapsedSeconds);
+  }
+}

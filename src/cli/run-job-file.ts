@@ -1,0 +1,129 @@
+import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+import type { Config } from "#config/config.ts";
+import type { AttemptOrder, AttemptReport, Journal } from "#host/runner/attempt.ts";
+import type { StateFolder } from "#host/runner/state-folder.ts";
+import { readJobFile } from "#job/job-file.ts";
+import type { Override } from "#job/job-file-overrides.ts";
+import { machineName } from "#job/machine-name.ts";
+import { printable } from "#lib/printable.ts";
+import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
+import { Narrator } from "./narrator.ts";
+import { openScreen } from "./open-screen.ts";
+import { printAnswer } from "./print-answer.ts";
+import {
+  defaultResultsFolder,
+  makeResultsFolder,
+  removeResultsFolder,
+  writeVerdict,
+} from "./results.ts";
+import type { Screen } from "./screen.ts";
+import { cancelOnSignals } from "./signals.ts";
+import { summarize } from "./summary.ts";
+import { verdictDocument } from "./verdict-document.ts";
+import type { VerdictDocument } from "./verdict-schema.ts";
+
+/** What somebody asks for who types `testbed run`. */
+export type RunOrder = {
+  /** The job file, as given. */
+  readonly file: string;
+  readonly overrides: readonly Override[];
+  /** Undefined: a new folder below `results`. */
+  readonly results: string | undefined;
+  readonly keep: boolean;
+  /** Undefined: as the environment says. */
+  readonly acceleration: Config["acceleration"] | undefined;
+  /** The verdict document goes to standard output. */
+  readonly json: boolean;
+  readonly version: string;
+};
+
+/** The host that runs jobs, opened; tests give one of their own. */
+export type Host = AsyncDisposable & {
+  readonly state: StateFolder;
+  /** Runs the job's attempts and reports on each. Never throws. */
+  runAttempts(
+    order: Omit<AttemptOrder, "attempt">,
+    journal: Journal,
+    signal: AbortSignal,
+  ): Promise<readonly [...AttemptReport[], AttemptReport]>;
+};
+
+/**
+ * One `testbed run`: job file, results folder, host, attempts, verdict. Returns the exit status. Throws what was wrong
+ * before anything was started.
+ */
+export async function runJobFile(
+  order: RunOrder,
+  config: Config,
+  openHost: (config: Config) => Promise<Host>,
+): Promise<number> {
+  const spec = await readJobFile(order.file, order.overrides);
+  const job = randomBytes(8).toString("hex");
+  const startedAt = new Date();
+  const startedMs = performance.now();
+  const resultsFolder =
+    order.results === undefined
+      ? defaultResultsFolder(order.file, job, startedAt)
+      : resolve(order.results);
+  await makeResultsFolder(resultsFolder);
+  await using host = await openHost(config);
+
+  const { screen, output } = openScreen(config, order.json);
+  const name = machineName({ installation: host.state.installation, job, attempt: 1 });
+  using cancel = cancelOnSignals(
+    () => screen.line("cancelling and taking the machine down; once more leaves at once", "note"),
+    () => {
+      screen.line(`left at once: the machine ${name} may still be there`, "bad");
+      screen.line(`the next run sweeps it, or: testbed destroy ${name}`);
+      void screen.close().then(() => process.exit(EXIT_CODES.cancelled));
+    },
+  );
+  using narrator = new Narrator(screen, output, spec.steps.length);
+  const reports = await host.runAttempts(
+    {
+      spec,
+      job,
+      resultsFolder,
+      acceleration: order.acceleration ?? config.acceleration,
+      keep: order.keep,
+      logLimitBytes: config.logLimitBytes,
+    },
+    narrator,
+    cancel.signal,
+  );
+  narrator[Symbol.dispose]();
+  const document = verdictDocument(reports, {
+    job,
+    file: order.file,
+    startedAt,
+    durationMs: performance.now() - startedMs,
+    resultsFolder,
+    version: order.version,
+  });
+  const exitCode = await deliver(document, screen);
+  if (order.json) await printAnswer(`${JSON.stringify(document, null, 2)}\n`);
+  // A reader that stands still gets what it has taken so far; it must not hold the process for good.
+  if (!(await screen.close())) process.exit(exitCode);
+  return exitCode;
+}
+
+/** Writes and tells the verdict; the exit status is that of a host that broke when the verdict cannot be written. */
+async function deliver(document: VerdictDocument, screen: Screen): Promise<number> {
+  const exitCode = exitCodeOf(document.verdict);
+  if (exitCode === EXIT_CODES.wrong) {
+    // Nothing was started, so there are no results.
+    await removeResultsFolder(document.results);
+    screen.line(printable(document.verdict.fault?.message ?? "", 1000), "bad");
+    return exitCode;
+  }
+  try {
+    await writeVerdict(document);
+  } catch (error) {
+    summarize(screen, document);
+    screen.line(`the verdict could not be written: ${(error as Error).message}`, "bad");
+    return EXIT_CODES.broken;
+  }
+  summarize(screen, document);
+  return exitCode;
+}

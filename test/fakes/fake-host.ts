@@ -1,0 +1,126 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Host } from "#cli/run-job-file.ts";
+import type { AttemptOrder, AttemptReport, Journal } from "#host/runner/attempt.ts";
+import { stepLogPath } from "#host/runner/results-folder.ts";
+import { Fault } from "#job/fault.ts";
+import type { Step } from "#job/spec.ts";
+import { type StepResult, type Verdict, verdictOf } from "#job/verdict.ts";
+
+/** Images of the fake catalogue that do not come up. */
+const BROKEN: Readonly<Record<string, () => Fault>> = {
+  nowhere: () => new Fault("image-unknown", "no image 'nowhere'; there is: micro"),
+  unbootable: () =>
+    new Fault("image-unbootable", "nothing on the console after 30 s\nis the kernel right?", {
+      stage: "console speaks",
+      evidence: { console: "booting\u001b[2J\n==> passed\n", seconds: 30 },
+    }),
+};
+
+/** A host without machines: steps run as local shells, everything around them is told as a real host would. */
+export function fakeHost(bootMs: number): Host {
+  return {
+    state: { path: "/nowhere", installation: "0".repeat(32) },
+    runAttempts: async (order, journal, signal) => [
+      await attempt({ ...order, attempt: 1 }, journal, { bootMs, signal }),
+    ],
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+type Circumstances = { readonly bootMs: number; readonly signal: AbortSignal };
+
+async function attempt(
+  order: AttemptOrder,
+  journal: Journal,
+  { bootMs, signal }: Circumstances,
+): Promise<AttemptReport> {
+  const steps: StepResult[] = [];
+  const verdict = await walk(order, journal, steps, { bootMs, signal }).catch(verdictOf);
+  for (const { name } of order.spec.steps.slice(steps.length)) {
+    steps.push({ name, outcome: "skipped", durationMs: 0, logBytes: 0, cutBytes: 0 });
+  }
+  journal.enter("settled");
+  await delay(bootMs / 10);
+  const name = "testbed-00000000-0123456789abcdef";
+  return {
+    verdict,
+    phases: [{ phase: "preparing", durationMs: 1 }],
+    steps,
+    artifacts: [],
+    refused: [],
+    image: { name: order.spec.image, version: "1", digest: "0".repeat(64) },
+    acceleration: "tcg",
+    machine: { name, memoryMiB: 128, cpus: 1 },
+    kept: order.keep ? { name, address: "fe80::1%br0" } : undefined,
+    leaks: [],
+    marksMs: {},
+  };
+}
+
+async function walk(
+  order: AttemptOrder,
+  journal: Journal,
+  steps: StepResult[],
+  { bootMs, signal }: Circumstances,
+): Promise<Verdict> {
+  journal.enter("preparing");
+  await mkdir(join(order.resultsFolder, "steps"));
+  const broken = BROKEN[order.spec.image];
+  if (order.spec.image === "nowhere" && broken !== undefined) throw broken();
+  journal.enter("booting");
+  for (const requirement of ["console speaks", "address found", "login works"]) {
+    journal.requirement(requirement, "waiting", 0);
+    await delay(bootMs / 3, undefined, { signal });
+    if (broken !== undefined) throw broken();
+    journal.requirement(requirement, "met", bootMs / 3);
+  }
+  journal.enter("connecting");
+  journal.enter("running");
+  for (const [index, step] of order.spec.steps.entries()) {
+    const result = await runStep(order, journal, { number: index + 1, step, signal });
+    steps.push(result);
+    signal.throwIfAborted();
+    if (result.outcome !== "passed") return { kind: "failed", why: `step '${step.name}' failed` };
+  }
+  journal.enter("collecting");
+  await writeFile(join(order.resultsFolder, "console.log"), "");
+  return { kind: "passed" };
+}
+
+async function runStep(
+  order: AttemptOrder,
+  journal: Journal,
+  { number, step, signal }: { number: number; step: Step; signal: AbortSignal },
+): Promise<StepResult> {
+  journal.stepBegins(number, step.name);
+  const startedMs = performance.now();
+  const log = createWriteStream(stepLogPath(order.resultsFolder, number, step.name));
+  const child = spawn("sh", ["-c", `exec 2>&1\n${step.run}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const kill = () => child.kill("SIGKILL");
+  signal.addEventListener("abort", kill);
+  child.stdout.on("data", (piece: Buffer) => {
+    log.write(piece);
+    journal.stepLog(number, piece);
+  });
+  const [exitCode] = (await once(child, "close")) as [number | null];
+  signal.removeEventListener("abort", kill);
+  log.end();
+  await once(log, "finish");
+  const result: StepResult = {
+    name: step.name,
+    outcome: signal.aborted ? "cancelled" : exitCode === 0 ? "passed" : "failed",
+    ...(exitCode === null ? {} : { exitCode }),
+    durationMs: Math.round(performance.now() - startedMs),
+    logBytes: log.bytesWritten,
+    cutBytes: 0,
+  };
+  journal.stepEnds(result);
+  return result;
+}
