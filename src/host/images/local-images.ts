@@ -136,7 +136,8 @@ async function upToDate(work: Work, recipe: Recipe, above: readonly string[]): P
   if (builtMeanwhile !== undefined)
     return openImage(imageFolder(store, builtMeanwhile), builtMeanwhile);
   await sweepBuilds(store, name);
-  return rebuild(work, recipe, { chain: [...above, name], tell });
+  // Awaited here: a promise handed on would outlive the lock.
+  return await rebuild(work, recipe, { chain: [...above, name], tell });
 }
 
 /** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */

@@ -34,9 +34,7 @@ export function unknownImage(
   const name = text.replace(/[:@].*$/s, "");
   const meant = known.includes(name) ? [] : suggestion(name, known);
   const there = known.length === 0 ? "there are no images here" : `there is: ${known.join(", ")}`;
-  return new Fault(
-    "image-unknown",
-    `no image '${written}': ${[...why, ...meant, there].join("; ")}`,
-    { evidence: { image: written, known } },
-  );
+  return new Fault("image-unknown", [`no image '${written}'`, ...why, ...meant, there].join("; "), {
+    evidence: { image: written, known },
+  });
 }

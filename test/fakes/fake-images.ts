@@ -1,0 +1,63 @@
+import { writeFile } from "node:fs/promises";
+import { parseReference, unknownImage } from "#host/images/reference.ts";
+import type { Image, Images } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { PAPER_IMAGE } from "#test/kit/orders.ts";
+
+type Verb = "resolve" | "overlay";
+
+/** A catalogue of paper images, with a dial for faults. Keeps the contract in `test/contract/images.contract.ts`. */
+export class FakeImages implements Images {
+  readonly #images: readonly Image[];
+  readonly #failures = new Map<Verb, unknown>();
+
+  constructor(images: readonly Image[] = [PAPER_IMAGE]) {
+    this.#images = images;
+  }
+
+  /** The next call of a verb throws this. */
+  failNext(verb: Verb, error: unknown): void {
+    this.#failures.set(verb, error);
+  }
+
+  async resolve(
+    reference: string,
+    onProgress: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<Image> {
+    signal.throwIfAborted();
+    this.#trip("resolve");
+    const wanted = parseReference(reference);
+    const found = this.#images.find(
+      ({ name, version, digest }) =>
+        name === wanted?.name &&
+        version === (wanted.version ?? version) &&
+        digest === (wanted.digest ?? digest),
+    );
+    if (found === undefined) {
+      const names = this.#images.map(({ name }) => name);
+      throw unknownImage(reference, [], names);
+    }
+    onProgress(`image ${found.name}: on paper`);
+    return found;
+  }
+
+  async overlay(
+    image: Image,
+    path: string,
+    diskMiB: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    this.#trip("overlay");
+    if (diskMiB !== undefined && diskMiB < image.disk.virtualMiB)
+      throw new Fault("disk-too-small", `${diskMiB} MiB are too few for ${image.name}`);
+    await writeFile(path, "an overlay on paper");
+  }
+
+  #trip(verb: Verb): void {
+    const error = this.#failures.get(verb);
+    this.#failures.delete(verb);
+    if (error !== undefined) throw error;
+  }
+}
