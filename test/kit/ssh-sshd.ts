@@ -44,6 +44,8 @@ export async function startSshd(): Promise<LoopbackSshd> {
       "PasswordAuthentication no",
       "KbdInteractiveAuthentication no",
       "PidFile none",
+      // Debian's bash reads ~/.bashrc under sshd at the first shell level only; tests must not depend on what is in there.
+      "SetEnv SHLVL=5",
       "MaxStartups 100",
       "MaxSessions 100",
       "",

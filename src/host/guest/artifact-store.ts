@@ -1,122 +1,122 @@
-import { createHash } from "node:crypto";
-import { link, mkdir, open, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir } from "node:fs/promises";
 import type { Artifact } from "#job/verdict.ts";
 import { diskFault } from "./disk-fault.ts";
+import type { StoreThread } from "./store-thread.ts";
 
-/** Contents lie under their digest here until all names are placed. */
-const OBJECTS = ".objects";
+/** Small files go to the other thread in batches of about this much. */
+const BATCH_BYTES = 128 * 1024;
+const BATCH_FILES = 64;
+const PIECE_BYTES = 512 * 1024;
+
+type Batched = {
+  readonly path: string;
+  readonly content: Buffer;
+  readonly done: PromiseWithResolvers<Artifact | undefined>;
+};
+
+let streams = 0;
 
 /**
- * Files that came home: each content is stored once, under its SHA-256, and then given its checked name by a hard link,
- * which never replaces anything and never follows a link. Writes only below its own folder, which nobody else writes to.
+ * Files that came home, below a folder of their own that nobody else writes to. A file gets its checked name only when that
+ * is free; nothing is ever replaced and no link followed. Its SHA-256 is what it is known by from then on. What breaks off
+ * leaves nothing.
  */
-export class ArtifactStore implements AsyncDisposable {
+export class ArtifactStore {
   readonly #folder: string;
-  readonly #folders = new Map<string, Promise<void>>();
-  readonly #objects = new Map<string, Promise<string>>();
-  #streams = 0;
+  readonly #thread: StoreThread;
+  #batch: Batched[] = [];
+  #batchBytes = 0;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, thread: StoreThread) {
     this.#folder = folder;
+    this.#thread = thread;
   }
 
   /** Makes the folder. Throws host-disk-full. */
-  static async open(folder: string): Promise<ArtifactStore> {
-    await guarded(mkdir(join(folder, OBJECTS), { recursive: true, mode: 0o755 }));
-    return new ArtifactStore(folder);
-  }
-
-  /** Stores a file that is whole in memory. Undefined when its path is taken, by a folder say, or one of its folders' by a file. */
-  async put(path: string, content: Buffer): Promise<Artifact | undefined> {
-    const sha256 = createHash("sha256").update(content).digest("hex");
-    let stored = this.#objects.get(sha256);
-    if (stored === undefined) {
-      stored = guarded(this.#write(sha256, content));
-      this.#objects.set(sha256, stored);
+  static async open(folder: string, thread: StoreThread): Promise<ArtifactStore> {
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      throw diskFault(error, "the artifacts");
     }
-    const object = await stored;
-    if (!(await this.#place(object, path))) return undefined;
-    return { path, bytes: content.length, sha256 };
+    return new ArtifactStore(folder, thread);
   }
 
-  /** Stores a file piece by piece. `onPiece` hears of each. Throws what the stream throws; then nothing of it is left. */
+  /**
+   * Stores a file that is whole in memory, together with those that follow closely: see `flush`. Undefined when its path
+   * is taken, by a folder say, or one of its folders' by a file. Throws host-disk-full.
+   */
+  async put(path: string, content: Buffer): Promise<Artifact | undefined> {
+    const done = Promise.withResolvers<Artifact | undefined>();
+    this.#batch.push({ path, content, done });
+    this.#batchBytes += content.length;
+    if (this.#batchBytes >= BATCH_BYTES || this.#batch.length >= BATCH_FILES) this.flush();
+    return await done.promise;
+  }
+
+  /** Stores now what was put and is still held back. */
+  flush(): void {
+    const batch = this.#batch;
+    const content = new Uint8Array(this.#batchBytes);
+    this.#batch = [];
+    this.#batchBytes = 0;
+    if (batch.length === 0) return;
+    let start = 0;
+    const files = batch.map((file) => {
+      content.set(file.content, start);
+      const at = { path: file.path, start, bytes: file.content.length };
+      start += file.content.length;
+      return at;
+    });
+    this.#thread.ask({ kind: "put", folder: this.#folder, files, content: content.buffer }).then(
+      (digests) => {
+        for (const [index, { path, content: own, done }] of batch.entries()) {
+          const sha256 = digests[index];
+          done.resolve(sha256 === undefined ? undefined : { path, bytes: own.length, sha256 });
+        }
+      },
+      (error: unknown) => {
+        for (const { done } of batch) done.reject(error);
+      },
+    );
+  }
+
+  /** Stores a file piece by piece. Undefined and throws as `put`; what the content throws leaves nothing behind. */
   async putStream(path: string, content: AsyncIterable<Buffer>): Promise<Artifact | undefined> {
-    this.#streams += 1;
-    const incoming = join(this.#folder, OBJECTS, `incoming-${this.#streams}`);
-    const hash = createHash("sha256");
+    streams += 1;
+    const stream = streams;
+    const [begun] = await this.#thread.ask({ kind: "begin", stream, folder: this.#folder, path });
     let bytes = 0;
     try {
-      const file = await guarded(open(incoming, "wx", 0o644));
-      try {
-        for await (const piece of content) {
-          hash.update(piece);
-          bytes += piece.length;
-          await guarded(file.appendFile(piece));
-        }
-      } finally {
-        await file.close();
+      for await (const piece of gathered(content)) {
+        bytes += piece.byteLength;
+        if (begun !== undefined) await this.#thread.ask({ kind: "piece", stream, content: piece });
       }
-      const sha256 = hash.digest("hex");
-      const object = join(this.#folder, OBJECTS, sha256);
-      if (!this.#objects.has(sha256)) this.#objects.set(sha256, linkOnce(incoming, object));
-      await this.#objects.get(sha256);
-      if (!(await this.#place(object, path))) return undefined;
-      return { path, bytes, sha256 };
-    } finally {
-      await rm(incoming, { force: true });
-    }
-  }
-
-  /** Removes the store of contents; what was placed stays. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(join(this.#folder, OBJECTS), { recursive: true, force: true });
-  }
-
-  async #write(sha256: string, content: Buffer): Promise<string> {
-    const object = join(this.#folder, OBJECTS, sha256);
-    const file = await open(object, "wx", 0o644);
-    try {
-      await file.write(content);
-    } finally {
-      await file.close();
-    }
-    return object;
-  }
-
-  async #place(object: string, path: string): Promise<boolean> {
-    if (path.split("/")[0]?.toLowerCase() === OBJECTS) return false;
-    const target = join(this.#folder, path);
-    try {
-      await this.#makeFolder(dirname(target));
-      await link(object, target);
-      return true;
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "EEXIST" || code === "ENOTDIR") return false;
-      throw diskFault(error, "an artifact");
+      await this.#thread.ask({ kind: "abandon", stream });
+      throw error;
     }
-  }
-
-  async #makeFolder(folder: string): Promise<void> {
-    let made = this.#folders.get(folder);
-    if (made === undefined) {
-      made = mkdir(folder, { recursive: true, mode: 0o755 }).then(() => undefined);
-      this.#folders.set(folder, made);
-    }
-    await made;
+    if (begun === undefined) return undefined;
+    const [sha256] = await this.#thread.ask({ kind: "end", stream });
+    return sha256 === undefined ? undefined : { path, bytes, sha256 };
   }
 }
 
-async function linkOnce(from: string, to: string): Promise<string> {
-  await guarded(link(from, to));
-  return to;
-}
-
-async function guarded<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw diskFault(error, "an artifact");
+/** Larger pieces, in memory of their own that can be given away. */
+async function* gathered(content: AsyncIterable<Buffer>): AsyncGenerator<ArrayBuffer> {
+  let gathering = new Uint8Array(PIECE_BYTES);
+  let filled = 0;
+  for await (const piece of content) {
+    for (let at = 0; at < piece.length; ) {
+      const part = piece.subarray(at, at + PIECE_BYTES - filled);
+      gathering.set(part, filled);
+      filled += part.length;
+      at += part.length;
+      if (filled < PIECE_BYTES) continue;
+      yield gathering.buffer;
+      gathering = new Uint8Array(PIECE_BYTES);
+      filled = 0;
+    }
   }
+  if (filled > 0) yield gathering.buffer.slice(0, filled);
 }

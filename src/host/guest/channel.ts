@@ -1,4 +1,3 @@
-import type { Readable } from "node:stream";
 import type { ClientChannel } from "ssh2";
 import { ConnectionLost } from "./ssh-errors.ts";
 
@@ -11,9 +10,12 @@ export type ExecEnd = {
 /** What a command says on standard error beyond this many bytes is kept by its tail only. */
 const STDERR_KEPT_BYTES = 64 * 1024;
 
+/** Output that waits here for its reader, beside the SSH window of 2 MiB. */
+const ARRIVED_BYTES_MAX = 1024 * 1024;
+
 /**
  * One command in the guest. Standard output is a stream with backpressure (an SSH window of 2 MiB, refilled as it is
- * read) and must be read to its end; standard error is collected, its tail bounded.
+ * read) and must be read to its end, or thrown away; standard error is collected, its tail bounded.
  */
 export class Exec implements Disposable {
   readonly #channel: ClientChannel;
@@ -21,6 +23,9 @@ export class Exec implements Disposable {
   #stderr: Buffer[] = [];
   #stderrBytes = 0;
   #isOver = false;
+  readonly #arrived: Buffer[] = [];
+  #arrivedBytes = 0;
+  #news: PromiseWithResolvers<void> | undefined;
 
   /** `lost` aborts when the connection under the channel is gone. */
   constructor(channel: ClientChannel, lost: AbortSignal) {
@@ -31,8 +36,10 @@ export class Exec implements Disposable {
     channel.once("exit", (code: number | null, signal?: string) => {
       end = { exitCode: code ?? undefined, signal: signal?.slice(0, 32) };
     });
+    channel.on("data", (piece: Buffer) => this.#arrive(piece));
     channel.once("close", () => {
       this.#isOver = true;
+      this.#news?.resolve();
       if (end !== undefined) return resolve(end);
       if (lost.aborted) return reject(lost.reason);
       resolve({ exitCode: undefined, signal: undefined });
@@ -44,8 +51,10 @@ export class Exec implements Disposable {
     this.#ended = promise;
   }
 
-  get stdout(): Readable {
-    return this.#channel;
+  /** Throws away what the command prints. */
+  discard(): void {
+    this.#channel.removeAllListeners("data").resume();
+    this.#arrived.length = 0;
   }
 
   /** What the command said on standard error so far, at most the last 64 KiB. */
@@ -76,28 +85,32 @@ export class Exec implements Disposable {
     this.#channel.end();
   }
 
-  /** The next piece of standard output, all that has arrived at once; undefined at its end. */
+  /** The next piece of standard output; undefined at its end. */
   async read(): Promise<Buffer | undefined> {
     for (;;) {
-      const piece: unknown = this.#channel.read();
-      if (Buffer.isBuffer(piece)) return piece;
-      if (this.#isOver || this.#channel.readableEnded) return undefined;
-      await this.#somethingHappens();
+      const piece = this.#arrived.shift();
+      if (piece !== undefined) {
+        this.#arrivedBytes -= piece.length;
+        if (this.#arrivedBytes <= ARRIVED_BYTES_MAX / 2) this.#channel.resume();
+        return piece;
+      }
+      if (this.#isOver) return undefined;
+      this.#news = Promise.withResolvers<void>();
+      await this.#news.promise;
     }
   }
 
   /** Closes the channel; what still comes is thrown away. Twice is safe. */
   [Symbol.dispose](): void {
-    this.#channel.resume();
+    this.discard();
     if (!this.#isOver) this.#channel.close();
   }
 
-  async #somethingHappens(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const events = ["readable", "end", "close"] as const;
-    for (const event of events) this.#channel.once(event, resolve);
-    await promise;
-    for (const event of events) this.#channel.off(event, resolve);
+  #arrive(piece: Buffer): void {
+    this.#arrived.push(piece);
+    this.#arrivedBytes += piece.length;
+    if (this.#arrivedBytes > ARRIVED_BYTES_MAX) this.#channel.pause();
+    this.#news?.resolve();
   }
 
   #keep(piece: Buffer): void {

@@ -10,6 +10,13 @@ import { Refusals } from "./refusals.ts";
 import { runnerCommand } from "./runner.ts";
 import { ConnectionLost } from "./ssh-errors.ts";
 import { Stall } from "./stall.ts";
+import type { StoreThread } from "./store-thread.ts";
+
+export type CollectOrder = {
+  readonly patterns: readonly string[];
+  readonly folder: string;
+  readonly thread: StoreThread;
+};
 
 /**
  * Brings files home: one archive over one channel for the absolute patterns, and one for those relative to home. See the
@@ -17,10 +24,10 @@ import { Stall } from "./stall.ts";
  */
 export async function collectFiles(
   link: GuestLink,
-  order: { readonly patterns: readonly string[]; readonly folder: string },
+  order: CollectOrder,
   signal: AbortSignal,
 ): Promise<Collection> {
-  await using store = await ArtifactStore.open(order.folder);
+  const store = await ArtifactStore.open(order.folder, order.thread);
   const { globs, refused } = sortGlobs(order.patterns);
   const { caps } = link.options;
   const refusals = new Refusals(caps.refusals);

@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import ssh2, { type ClientChannel } from "ssh2";
 import { Exec, type ExecEnd } from "./channel.ts";
+import { gatherWrites, keepKeyObjects } from "./fast-packets.ts";
 import { ConnectionLost, LoginRefused, WrongHostKey } from "./ssh-errors.ts";
 
 /** Who we are to the guest, and who it must be to us. */
@@ -60,6 +61,7 @@ export class SshConnection implements Disposable {
   ): Promise<SshConnection> {
     // Without it each small packet waits for the peer's delayed acknowledgement, 40 ms; ssh2 never sets it.
     socket.setNoDelay(true);
+    gatherWrites(socket);
     const client = new ssh2.Client();
     const connection = new SshConnection(client);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -71,6 +73,7 @@ export class SshConnection implements Disposable {
     };
     signal.addEventListener("abort", onAbort, { once: true });
     client.once("ready", resolve);
+    client.on("handshake", () => keepKeyObjects(client));
     client.on("error", (error: Error & { level?: string }) => {
       if (isWrongKey) return reject(new WrongHostKey("the host key is not the one made for it"));
       if (error.level === "client-authentication") return reject(new LoginRefused(error.message));

@@ -8,7 +8,9 @@ import type { Refusals } from "./refusals.ts";
 
 /** Files up to this size are stored while the next ones come; larger ones go to disk piece by piece. */
 const SMALL_FILE_BYTES = 256 * 1024;
-const STORES_AT_ONCE = 16;
+/** Read but not stored yet. */
+const STORES_AT_ONCE = 512;
+const PENDING_BYTES_MAX = 4 * 1024 * 1024;
 
 /** The whole offer is more than anybody agreed to take: what came until then is kept. */
 export class OfferTooLarge extends Error {
@@ -28,6 +30,7 @@ export class Harvest {
   readonly #pending = new Set<Promise<void>>();
   #failure: unknown;
   #bytes = 0;
+  #pendingBytes = 0;
   #skippedBytes = 0;
 
   constructor(store: ArtifactStore, caps: CollectionCaps, refusals: Refusals) {
@@ -76,12 +79,17 @@ export class Harvest {
       })
       .finally(() => this.#pending.delete(stored));
     this.#pending.add(stored);
-    if (this.#pending.size >= STORES_AT_ONCE) await Promise.race(this.#pending);
+    this.#pendingBytes += entry.bytes;
+    if (this.#pending.size >= STORES_AT_ONCE || this.#pendingBytes >= PENDING_BYTES_MAX) {
+      await this.stored();
+    }
   }
 
   /** Resolves when all that was taken is stored. Throws host-disk-full. */
   async stored(): Promise<void> {
+    this.#store.flush();
     await Promise.all(this.#pending);
+    this.#pendingBytes = 0;
     if (this.#failure !== undefined) throw this.#failure;
   }
 

@@ -90,21 +90,28 @@ export class ArchiveReader {
 
 /** The whole content of a small entry. */
 export async function wholeContent({ content }: ArchiveEntry): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const pieces: Buffer[] = [];
   content.on("data", (piece) => pieces.push(piece as Buffer));
-  content.once("end", () =>
-    resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)),
-  );
-  content.once("close", () => reject(new ArchiveError("the archive ends in the middle of a file")));
-  return await promise;
+  await ended(content);
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
 }
 
 /** Reads an entry's content and throws it away. */
 export async function skip({ content }: ArchiveEntry): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  content.once("end", resolve);
-  content.once("close", () => reject(new ArchiveError("the archive ends in the middle of a file")));
   content.resume();
+  await ended(content);
+}
+
+async function ended(content: Source): Promise<void> {
+  let isEnded = false;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  content.once("end", () => {
+    isEnded = true;
+    resolve();
+  });
+  content.once("close", () => {
+    // An error costs as much as reading a small file, so none is made for nothing.
+    if (!isEnded) reject(new ArchiveError("the archive ends in the middle of a file"));
+  });
   await promise;
 }

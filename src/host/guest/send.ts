@@ -80,7 +80,7 @@ async function sendOne(
 ): Promise<void> {
   const command = source.isFolder ? folderCommand(source) : fileCommand(source);
   using exec = await connection.exec(command, signal);
-  exec.stdout.resume();
+  exec.discard();
   const content = source.isFolder
     ? readFolder(source.path)
     : readExactly(source.path, source.bytes);

@@ -19,10 +19,12 @@ import { makeKeyPair } from "./keys.ts";
 import { runStep } from "./run-step.ts";
 import { writeSeed } from "./seed.ts";
 import { sendInputs } from "./send.ts";
+import { StoreThread } from "./store-thread.ts";
 
 /** Guests over SSH. */
 export class SshGuests implements Guests {
   readonly #options: GuestOptions;
+  readonly #thread = new StoreThread();
 
   constructor(options: Partial<GuestOptions> = {}) {
     this.#options = { ...GUEST_DEFAULTS, ...options };
@@ -58,15 +60,18 @@ export class SshGuests implements Guests {
     signal: AbortSignal,
   ): Promise<Guest> {
     const order = { machine, access, image, onRequirement, options: this.#options };
-    return new SshGuest(await connectGuest(order, signal));
+    this.#thread.warm();
+    return new SshGuest(await connectGuest(order, signal), this.#thread);
   }
 }
 
 class SshGuest implements Guest {
   readonly #link: GuestLink;
+  readonly #thread: StoreThread;
 
-  constructor(link: GuestLink) {
+  constructor(link: GuestLink, thread: StoreThread) {
     this.#link = link;
+    this.#thread = thread;
   }
 
   get address(): string {
@@ -90,7 +95,7 @@ class SshGuest implements Guest {
     folder: string,
     signal: AbortSignal,
   ): Promise<Collection> {
-    return await collectFiles(this.#link, { patterns, folder }, signal);
+    return await collectFiles(this.#link, { patterns, folder, thread: this.#thread }, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
