@@ -2,6 +2,9 @@ import { decode, encode } from "./codec.ts";
 import { LibvirtTimeoutError } from "./error.ts";
 import type { Procedure } from "./protocol.ts";
 
+/** setTimeout takes a longer time for none at all. */
+const TIMER_MS_MAX = 0x7fff_ffff;
+
 /** What every call takes. */
 export type CallOptions = {
   /** Gives the call up; the promise rejects with the signal's reason. libvirt may still do what it was asked to. */
@@ -27,6 +30,10 @@ export function deadlineOf(options: CallOptions | undefined, timeoutMsDefault: n
   return { signal: options?.signal, timeoutMs, atMs: performance.now() + timeoutMs };
 }
 
+function msLeft(atMs: number): number {
+  return Math.min(Math.max(0, atMs - performance.now()), TIMER_MS_MAX);
+}
+
 /**
  * Settles as `promise` does, or rejects at the deadline with what `late` makes, or with the signal's reason.
  */
@@ -38,7 +45,7 @@ export async function within<T>(
   signal?.throwIfAborted();
   const { promise: ended, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal?.reason);
-  const timer = setTimeout(() => reject(late()), Math.max(0, atMs - performance.now()));
+  const timer = setTimeout(() => reject(late()), msLeft(atMs));
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     return await Promise.race([promise, ended]);
@@ -77,7 +84,7 @@ export class Call<A, R> {
     };
     const timer = setTimeout(
       () => giveUp(new LibvirtTimeoutError(procedure.name, timeoutMs, this.isSent)),
-      Math.max(0, atMs - performance.now()),
+      msLeft(atMs),
     );
     const onAbort = () => giveUp(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });

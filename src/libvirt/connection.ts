@@ -146,11 +146,11 @@ export class Connection implements AsyncDisposable {
       await this.feed.attach(link);
       signal?.throwIfAborted();
       link.assertUp();
-    } catch (error) {
-      link.close(
-        new LibvirtConnectionError("unreachable", "events were refused", { cause: error }),
-      );
-      throw error;
+    } catch (cause) {
+      const error = new LibvirtConnectionError("lost", "the connection broke at once", { cause });
+      link.close(error);
+      this.feed.detach(error);
+      throw cause;
     }
     this.#link = link;
     this.#up.resolve();

@@ -1,5 +1,6 @@
 import type { CallOptions } from "./call.ts";
 import type { Connection } from "./connection.ts";
+import { LibvirtConnectionError } from "./error.ts";
 import { flags } from "./flags.ts";
 import { PROCEDURE } from "./protocol.ts";
 import type { DomainRef } from "./protocol-values.ts";
@@ -128,7 +129,18 @@ export function domainInsightCalls(connection: Connection) {
       o?: CallOptions,
     ): Promise<unknown> => {
       const args = { domain, command: JSON.stringify(command), flags: 0 };
-      return JSON.parse(await connection.call(PROCEDURE.qemuDomainMonitorCommand, args, o));
+      return parseJson(await connection.call(PROCEDURE.qemuDomainMonitorCommand, args, o));
     },
   };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new LibvirtConnectionError("protocol", "QEMU's monitor did not answer with JSON", {
+      cause,
+      maybeDone: true,
+    });
+  }
 }

@@ -3,6 +3,9 @@ export class LibvirtStreamError extends Error {
   override readonly name = "LibvirtStreamError";
 }
 
+/** What may still be under way when we give a stream up: socket buffers, and what libvirtd has queued. */
+const SWALLOWED_BYTES_MAX = 64 * 1024 * 1024;
+
 /**
  * The stream that follows the reply to a call, gathered up to `bytesMax`. libvirt sends packets of data and an empty one at
  * the end; we confirm, libvirt confirms, and the stream is over. Data is copied together at once: a peer that sends it byte
@@ -14,14 +17,18 @@ export class Download {
   readonly #bytesMax: number;
   #buffer = Buffer.alloc(0);
   #length = 0;
+  #swallowed = 0;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
 
-  /** Takes one packet; true when it was the last. Throws LibvirtStreamError when there is more than allowed. */
+  /**
+   * Takes one packet; true when it was the last. Throws LibvirtStreamError when there is more than allowed, and another
+   * error when it goes on although it is over or was given up.
+   */
   take(packet: Buffer): boolean {
-    if (this.#state !== "flowing") return false;
+    if (this.#state !== "flowing") return this.#swallow(packet);
     if (packet.length === 0) {
       this.#state = "finishing";
       return true;
@@ -36,6 +43,12 @@ export class Download {
     }
     this.#buffer.set(packet, this.#length);
     this.#length = end;
+    return false;
+  }
+
+  #swallow(packet: Buffer): false {
+    this.#swallowed += packet.length;
+    if (this.#swallowed > SWALLOWED_BYTES_MAX) throw new Error("a stream that does not end");
     return false;
   }
 

@@ -14,6 +14,7 @@ const REGISTER_TIMEOUT_MS = 15_000;
  * every reader gets every event.
  */
 export class EventFeed {
+  /** Only what flows gets events: whatever happens before the marker is seen by the listing after it. */
   readonly #readers = new Map<EventQueue, "new" | "flowing" | "cut">();
   #link: Link | undefined;
   #registration: Promise<void> | undefined;
@@ -25,6 +26,7 @@ export class EventFeed {
     if (this.#readers.size > 0) await this.#register(link);
   }
 
+  /** The link is no more, or was never good. */
   detach(error: LibvirtConnectionError): void {
     this.#link = undefined;
     this.#registration = undefined;
@@ -38,10 +40,10 @@ export class EventFeed {
   /** An event message came. Throws for one that is broken. */
   take(frame: Frame): void {
     const event: DomainEvent = readEvent(frame);
-    for (const queue of this.#readers.keys()) queue.push(event);
+    for (const [queue, state] of this.#readers) if (state === "flowing") queue.push(event);
   }
 
-  /** The events from now on, until `signal` aborts or `ended` does. Throws LibvirtError when libvirt refuses them. */
+  /** The events from now on, until one of the signals aborts. Throws LibvirtError when libvirt refuses them. */
   async *read(...ends: readonly (AbortSignal | undefined)[]): AsyncGenerator<LibvirtEvent> {
     const signals = ends.filter((signal) => signal !== undefined);
     const queue = new EventQueue();
@@ -73,8 +75,14 @@ export class EventFeed {
   }
 
   async #register(link: Link): Promise<void> {
-    this.#registration ??= register(link);
-    await this.#registration;
+    const registration = this.#registration ?? register(link);
+    this.#registration = registration;
+    try {
+      await registration;
+    } catch (error) {
+      if (this.#registration === registration) this.#registration = undefined;
+      throw error;
+    }
     if (link !== this.#link) return;
     for (const [queue, state] of this.#readers) {
       if (state === "flowing") continue;

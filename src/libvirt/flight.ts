@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import { decode } from "./codec.ts";
-import type { Download } from "./download.ts";
+import { type Download, LibvirtStreamError } from "./download.ts";
 import { LibvirtError } from "./error.ts";
 import { FRAME_STATUS, type Frame } from "./frame.ts";
 import { remoteError } from "./protocol-values.ts";
@@ -52,10 +52,11 @@ export function takeStream(flight: Flight, { status, payload }: Frame): Next {
 }
 
 function takeData(call: AnyCall, download: Download, payload: Buffer): Next {
-  if (call.isOver) return download.abort() ? "abort" : "wait";
+  if (call.isOver && download.abort()) return "abort";
   try {
     return download.take(payload) ? "finish" : "wait";
   } catch (error) {
+    if (!(error instanceof LibvirtStreamError)) throw error;
     call.fail(error);
     return download.abort() ? "abort" : "wait";
   }

@@ -29,7 +29,8 @@ const URI = /^(qemu|network|test):\/\/\/(system|session|default)(?:\?socket=([^&
 /**
  * Understands `qemu:///system`, `qemu:///session`, `network:///system`, `network:///session` and `test:///default`, each
  * with an optional `?socket=PATH` (absolute, percent-encoded where needed). Throws LibvirtConnectionError for anything
- * else. As libvirt does, root's session is the system, and the daemon of the driver goes before the one for everything.
+ * else. As with libvirt's own client, root's session is at the system's sockets, and the daemon of the driver goes before the
+ * one for everything.
  */
 export function parseUri(uri: string, { userId, runtimeFolder }: Surroundings): Target {
   const [, driver, place, socket] = URI.exec(uri) ?? [];
@@ -38,7 +39,7 @@ export function parseUri(uri: string, { userId, runtimeFolder }: Surroundings): 
       "unreachable",
       `${JSON.stringify(uri)} is no libvirt URI of the forms qemu:///system, qemu:///session, test:///default, each with ?socket=PATH`,
     );
-  const name = `${driver}:///${place === "session" && userId === 0 ? "system" : place}`;
+  const name = `${driver}:///${place}`;
   if (socket !== undefined) return { name, sockets: [socketPath(socket)] };
   const folder =
     userId === 0 || place === "system"

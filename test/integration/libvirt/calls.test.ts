@@ -154,6 +154,45 @@ test("when nobody waits for any of the calls that libvirt is at, the connection 
   expect(server.peers.length).toBe(3);
 });
 
+test("a QMP command goes out and comes back as JSON, and what is no JSON is refused", async () => {
+  server.on("qemuDomainMonitorCommand", ({ args, reply }) =>
+    reply(args.command === '{"execute":"stop"}' ? '{"return":{}}' : "<xml/>"),
+  );
+  expect(await libvirt.domains.monitorCommand(DOMAIN, { execute: "stop" })).toEqual({ return: {} });
+  await expect(libvirt.domains.monitorCommand(DOMAIN, {})).rejects.toMatchObject({
+    trouble: "protocol",
+  });
+});
+
+test("leases and domain capabilities, which the test driver lacks, come through", async () => {
+  const network = { name: "n", uuid: DOMAIN.uuid };
+  const lease = { interface: "b0", mac: "52:54:00:00:00:01", address: "fd00::2", prefix: 64 };
+  const rest = { hostname: "guest", clientId: "00:01" };
+  server.on("networkGetDhcpLeases", ({ args, reply }) =>
+    reply({
+      leases:
+        args.mac === lease.mac ? [{ ...lease, ...rest, expires: 99n, type: 1, iaid: "1" }] : [],
+      count: 1,
+    }),
+  );
+  expect(await libvirt.networks.leases(network, { mac: lease.mac })).toEqual([
+    { ...lease, ...rest, expires: 99, family: "ipv6" },
+  ]);
+  expect(await libvirt.networks.leases(network)).toEqual([]);
+  server.on("connectGetDomainCapabilities", ({ args, reply }) => reply(JSON.stringify(args)));
+  expect(
+    JSON.parse(await libvirt.host.domainCapabilities({ type: "qemu", machine: "q35" })),
+  ).toEqual({ type: "qemu", machine: "q35", flags: 0 });
+});
+
+test("a deadline of a month is a deadline, not none", async () => {
+  const month = libvirt.host.hostname({ timeoutMs: 30 * 24 * 3_600_000 });
+  await eventually(() => held.length === 1, 2_000);
+  expect(await libvirt.host.capabilities()).toBe("<capabilities/>");
+  takeHeld().reply("patience");
+  expect(await month).toBe("patience");
+});
+
 test("a name that the protocol cannot carry is refused before it is sent", async () => {
   await expect(libvirt.domains.lookupByName("name\0other")).rejects.toThrow("NUL");
   expect(server.received.map(({ name }) => name)).not.toContain("domainLookupByName");

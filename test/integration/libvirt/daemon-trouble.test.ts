@@ -53,7 +53,10 @@ test("a libvirtd that is stopped is noticed by keepalive, and used again when it
 
 test("a libvirtd that is told to end is left, and its successor found", async () => {
   await using libvirt = await connectLibvirt(libvirtd.uri, { callTimeoutMs: 15_000 });
+  const events = libvirt.events()[Symbol.asyncIterator]();
+  await events.next();
   await libvirtd.signal("SIGTERM");
+  expect((await events.next()).value).toMatchObject({ kind: "disconnected" });
   const patient = libvirt.host.hostname();
   await libvirtd.restart();
   expect(await patient).not.toBe("");

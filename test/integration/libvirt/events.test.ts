@@ -99,6 +99,29 @@ test("a lost connection is told, events are asked for again, and flow on", async
   expect(await next(events)).toMatchObject({ event: "stopped", detail: "destroyed" });
 });
 
+test("an event that comes before the daemon has taken all registrations is not told before the marker", async () => {
+  server.on("connectDomainEventCallbackRegisterAny", (call) => {
+    sendLifecycle(call.peer, 2, 0);
+    call.reply(call.args.event);
+  });
+  const events = libvirt.events()[Symbol.asyncIterator]();
+  expect(await next(events)).toEqual({ kind: "connected" });
+  sendLifecycle(server.lastPeer, 5, 0);
+  expect(await next(events)).toMatchObject({ event: "stopped" });
+});
+
+test("a connection that dies while it registers events is replaced once more", async () => {
+  const events = libvirt.events()[Symbol.asyncIterator]();
+  expect(await next(events)).toEqual({ kind: "connected" });
+  server.once("connectDomainEventCallbackRegisterAny", ({ peer }) => peer.socket.destroy());
+  server.lastPeer.socket.destroy();
+  expect(await next(events)).toMatchObject({ kind: "disconnected" });
+  const other = libvirt.events()[Symbol.asyncIterator]();
+  expect(await next(other)).toEqual({ kind: "connected" });
+  expect(await next(events)).toEqual({ kind: "reconnected" });
+  expect(server.peers.length).toBe(3);
+});
+
 test("a reader that begins while the daemon is away is told when events flow", async () => {
   await server.shut();
   const first = libvirt.events()[Symbol.asyncIterator]().next();

@@ -62,6 +62,22 @@ test("a stream is gathered to its end, and what comes after it was given up is s
   expect(large.bytes().length).toBe(0);
 });
 
+test("a stream that goes on and on after it was given up is an error of another kind", () => {
+  const download = new Download(5);
+  download.abort();
+  const packet = Buffer.alloc(1024 * 1024);
+  const error = (() => {
+    try {
+      for (let sent = 0; sent < 100; sent += 1) download.take(packet);
+    } catch (reason) {
+      return reason;
+    }
+    return undefined;
+  })();
+  expect(error).toBeInstanceOf(Error);
+  expect(error).not.toBeInstanceOf(LibvirtStreamError);
+});
+
 test("a full queue drops the oldest events and says so once", () => {
   const queue = new EventQueue();
   const event = (dropped: number) => ({ kind: "overflow" as const, dropped });

@@ -10,7 +10,7 @@ const SYSTEM = ["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"];
 test.each([
   ["qemu:///system", ROOT, "qemu:///system", SYSTEM],
   ["qemu:///system", USER, "qemu:///system", SYSTEM],
-  ["qemu:///session", ROOT, "qemu:///system", SYSTEM],
+  ["qemu:///session", ROOT, "qemu:///session", SYSTEM],
   [
     "qemu:///session",
     USER,
