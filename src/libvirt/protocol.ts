@@ -49,8 +49,9 @@ function named<T extends Readonly<Record<string, object>>>(table: T): Named<T> {
 const domainAndFlags = struct({ domain, flags: u32 });
 
 /**
- * The procedures that we use, of the 450 that there are. A number never changes its meaning: libvirt only appends
- * (https://libvirt.org/support.html, "RPC protocol"), and checked between 9.0 and 2026.
+ * The procedures that we use, of the 450 that there are. libvirt calls its protocol internal, but its clients and daemons of
+ * all versions have to understand each other, so numbers and fields are only ever appended: all numbers of 9.0 still meant
+ * the same in early 2026.
  */
 export const PROCEDURE = named({
   authList: remote(66, nothing, array(i32, LIST_MAX.authTypes)),

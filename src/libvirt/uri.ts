@@ -29,8 +29,8 @@ const URI = /^(qemu|network|test):\/\/\/(system|session|default)(?:\?socket=([^&
 /**
  * Understands `qemu:///system`, `qemu:///session`, `network:///system`, `network:///session` and `test:///default`, each
  * with an optional `?socket=PATH` (absolute, percent-encoded where needed). Throws LibvirtConnectionError for anything
- * else. As with libvirt's own client, root's session is at the system's sockets, and the daemon of the driver goes before the
- * one for everything.
+ * else. As with libvirt's own client, root's session is at the system's sockets, and the daemon of the driver is tried before
+ * the one for everything. The driver's daemon passes calls about networks on to the one for networks.
  */
 export function parseUri(uri: string, { userId, runtimeFolder }: Surroundings): Target {
   const [, driver, place, socket] = URI.exec(uri) ?? [];
