@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Config } from "#config/config.ts";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
-import { localImages } from "#host/images/local-images.ts";
+import { type LocalImages, localImages } from "#host/images/local-images.ts";
 import type { House } from "#host/runner/ports.ts";
 import { openStateFolder, STATE_NAMES, type StateFolder } from "#host/runner/state-folder.ts";
 import { Fault } from "#job/fault.ts";
@@ -11,7 +11,7 @@ import { Fault } from "#job/fault.ts";
 const SHIPPED_IMAGES = new URL("../../images", import.meta.url).pathname;
 
 /** Every room of the host, built from configuration. Disposing closes the connections to libvirt. */
-export type OpenHouse = House & AsyncDisposable;
+export type OpenHouse = House & { readonly images: LocalImages } & AsyncDisposable;
 
 /** Opens the house: makes the state folder when it is missing, and connects to nothing yet. Throws host-path-closed. */
 export async function openHouse(config: Config): Promise<OpenHouse> {

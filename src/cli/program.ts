@@ -9,6 +9,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "run a job in a clean machine on this host",
     load: async (version) => (await import("./run.ts")).runCommand(version),
   },
+  image: {
+    summary: "build images",
+    load: async () => (await import("./image.ts")).imageCommand(),
+  },
   machines: {
     summary: "list the machines of this installation",
     load: async () => (await import("./machines.ts")).machinesCommand(),

@@ -33,8 +33,6 @@ export type SpawnOptions = {
   readonly input?: string | Uint8Array;
   /** Output kept of each stream, the first so many bytes of stdout and the last of stderr; default 1 MiB. */
   readonly keepBytes?: number;
-  /** Starts it in a process group of its own and kills that, so that what it started dies with it. */
-  readonly wholeGroup?: boolean;
   /** Called with each piece that the program prints on either stream, for progress. */
   readonly onOutput?: (text: string) => void;
 };
@@ -54,13 +52,11 @@ export async function run(
   options.signal?.throwIfAborted();
   const keep = options.keepBytes ?? KEEP_BYTES_DEFAULT;
   const limit = AbortSignal.timeout(options.timeoutMs);
-  const stop = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   const child = spawn(file, [...args], {
     stdio: ["pipe", "pipe", "pipe"],
     env: options.env ?? plainEnvironment(),
-    signal: stop,
+    signal: options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]),
     killSignal: "SIGKILL",
-    detached: options.wholeGroup ?? false,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const stdout: Buffer[] = [];
@@ -80,16 +76,6 @@ export async function run(
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
 
-  const killGroup = () => {
-    if (!options.wholeGroup || child.pid === undefined) return;
-    try {
-      process.kill(-child.pid, "SIGKILL");
-    } catch {
-      // Everything in it has ended already.
-    }
-  };
-  stop.addEventListener("abort", killGroup, { once: true });
-
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.once("error", reject);
   child.once("close", (code, signal) => {
@@ -107,8 +93,6 @@ export async function run(
     await promise;
   } catch (error) {
     throw explain(file, error, options, limit);
-  } finally {
-    stop.removeEventListener("abort", killGroup);
   }
   return Buffer.concat(stdout).toString();
 }

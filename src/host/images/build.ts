@@ -18,6 +18,20 @@ const MIB = 1024 * 1024;
 /** A line at least so often while a stage runs, so that nobody thinks it hangs. */
 const TICK_MS = 10_000;
 
+/**
+ * A recipe runs with mounts and process numbers of its own (unshare(1)), so that what it mounts is never below a folder
+ * that we remove, and all that it starts dies with its first process, which dies with us (setpriv(1), --pdeathsig).
+ */
+const CONFINED = [
+  "--pdeathsig=KILL",
+  "unshare",
+  "--mount",
+  "--propagation=private",
+  "--pid",
+  "--fork",
+  "--kill-child",
+];
+
 export type BuildOrder = {
   readonly store: string;
   readonly recipe: Recipe;
@@ -45,7 +59,8 @@ export async function build(order: BuildOrder, signal: AbortSignal): Promise<str
     await publish(order.store, output, digest);
     return digest;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // A recipe that was just killed may still be writing for a moment.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
@@ -54,11 +69,10 @@ async function runRecipe(order: BuildOrder, folder: string, signal: AbortSignal)
   const stages = new Stages(order.onProgress);
   const args = [join(folder, "image"), join(folder, "scratch"), ...(base ? [base.folder] : [])];
   try {
-    await run("sh", [join(recipe.folder, "build.sh"), ...args], {
+    await run("setpriv", [...CONFINED, "sh", join(recipe.folder, "build.sh"), ...args], {
       timeoutMs: recipe.timeoutMinutes * 60_000,
       signal,
       cwd: folder,
-      wholeGroup: true,
       env: {
         PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         HOME: "/root",

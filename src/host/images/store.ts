@@ -108,7 +108,7 @@ export async function sweepBuilds(store: string, held: string): Promise<void> {
     if (!new RegExp(NAME_PATTERN).test(name)) continue;
     using lock = name === held ? undefined : FileLock.tryTake(lockPath(store, name));
     if (name === held || lock !== undefined)
-      await rm(join(store, "building", folder), { recursive: true, force: true });
+      await rm(join(store, "building", folder), { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { appendFile, chmod, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { verifyImage } from "#host/images/manifest.ts";
@@ -100,54 +101,52 @@ describe("a build", () => {
 
   test("that is cancelled kills everything that the recipe started, and leaves nothing", async () => {
     await using toys = await toyCatalogue();
-    const pidFile = join(toys.path, "pid");
-    await toys.recipe("toy", { script: `sleep 1000 & echo $! > ${pidFile}; wait` });
+    const sleeper = sleepCommand();
+    await toys.recipe("toy", { script: `${sleeper} & wait` });
     const cancel = new AbortController();
     const reason = new Ended("cancelled", "Ctrl-C");
     const asked = toys.images.resolve("toy", silently, cancel.signal);
-    const pid = async () => Number(await readFile(pidFile, "utf8").catch(() => ""));
-    await eventually(async () => (await pid()) > 0, 10_000);
+    await eventually(() => isRunning(sleeper), 10_000);
     cancel.abort(reason);
     await expect(asked).rejects.toBe(reason);
-    const sleeper = await pid();
-    await eventually(() => !isAlive(sleeper), 5_000);
+    await eventually(async () => !(await isRunning(sleeper)), 5_000);
     expect(await readdir(join(toys.store, "building"))).toEqual([]);
   });
 
-  test("whose process was killed never becomes an image, and the next build sweeps it", async () => {
+  test("whose process was killed dies, never becomes an image, and is swept by the next", async () => {
     await using toys = await toyCatalogue();
-    const go = join(toys.path, "go");
-    const wait = `while [ ! -e ${go} ] && [ -d "$1" ]; do sleep 0.05; done`;
-    await toys.recipe("toy", { script: wait });
-    const building = join(toys.store, "building");
+    const sleeper = sleepCommand();
+    await toys.recipe("toy", { script: sleeper });
     const program = `
       import { localImages } from ${JSON.stringify(join(ROOT, "src/host/images/local-images.ts"))};
       const [store, recipes] = process.argv.slice(1);
       const images = localImages({ store, recipes: [recipes] });
       await images.resolve("toy", () => undefined, AbortSignal.timeout(60_000));
     `;
-    const child = spawn(process.execPath, [
-      "--input-type=module",
-      "-e",
-      program,
-      toys.store,
-      toys.recipes,
-    ]);
-    await eventually(async () => {
-      const [folder] = await readdir(building).catch(() => []);
-      return (
-        folder !== undefined &&
-        (await readdir(join(building, folder, "image")).catch(() => [])).length === 3
-      );
-    }, 20_000);
+    const args = ["--input-type=module", "-e", program, toys.store, toys.recipes];
+    const child = spawn(process.execPath, args, { stdio: "inherit" });
+    await eventually(() => isRunning(sleeper), 20_000);
     child.kill("SIGKILL");
     await once(child, "exit");
+    await eventually(async () => !(await isRunning(sleeper)), 5_000);
+    const building = join(toys.store, "building");
     expect(await readdir(building)).toHaveLength(1);
     expect(await readdir(join(toys.store, "names"))).not.toContain("toy.json");
-    await writeFile(go, "");
-    const image = await toys.images.resolve("toy", silently, inTime());
-    expect(image.name).toBe("toy");
+    await toys.recipe("toy");
+    expect(await toys.images.resolve("toy", silently, inTime())).toMatchObject({ name: "toy" });
     expect(await readdir(building)).toEqual([]);
+  });
+
+  test("may mount what it likes: nothing of it is seen outside, or removed with its folder", async () => {
+    await using toys = await toyCatalogue();
+    const kept = join(toys.path, "kept");
+    await mkdir(kept);
+    await writeFile(join(kept, "file"), "");
+    await toys.recipe("toy", { script: `mkdir "$2/m"; mount --bind ${kept} "$2/m"; exit 1` });
+    await faultOf(toys.images.resolve("toy", silently, inTime()));
+    expect(await readFile("/proc/mounts", "utf8")).not.toContain(toys.path);
+    expect(await readdir(kept)).toEqual(["file"]);
+    expect(await readdir(join(toys.store, "building"))).toEqual([]);
   });
 
   test("needs programs that are there; the fault names the package", async () => {
@@ -257,11 +256,15 @@ describe("a stored image", () => {
   });
 });
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
+/** A command that lasts, and that no other test runs. */
+function sleepCommand(): string {
+  return `sleep 1000.${randomInt(1e9)}`;
+}
+
+async function isRunning(command: string): Promise<boolean> {
+  for (const pid of await readdir("/proc")) {
+    const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (line.replaceAll("\0", " ").trim() === command) return true;
   }
+  return false;
 }

@@ -1,0 +1,63 @@
+import { Command } from "commander";
+import { readConfig } from "#config/config.ts";
+import type { Freshness } from "#host/images/local-images.ts";
+import { Fault } from "#job/fault.ts";
+import { EXIT_CODES, UsageError } from "./exit-code.ts";
+import { openHouse } from "./house.ts";
+import { printAnswer } from "./print-answer.ts";
+import { cancelOnSignals } from "./signals.ts";
+
+const HELP_AFTER = `
+Builds images from their recipes and Debian packages, as root, without loop devices and
+mounts. An image is built when there is none, when its recipe changed, or when Debian has
+newer packages. 'testbed run' builds a missing image by itself.
+
+Examples:
+  $ testbed image build micro debian-12
+  $ testbed image build --force debian-12
+`;
+
+type Options = { readonly force?: boolean; readonly json?: boolean };
+
+/** `testbed image`. */
+export function imageCommand(): Command {
+  const build = new Command("build")
+    .summary("build images that are missing or out of date")
+    .description("Builds images that are missing or out of date.")
+    .argument("<names...>", "images of the catalogue")
+    .option("--force", "build them in any case")
+    .option("--json", "print the images as one JSON object")
+    .addHelpText("after", HELP_AFTER)
+    .action((names: string[], options: Options) => buildImages(names, options));
+  return new Command("image").summary("build images").description("Images.").addCommand(build);
+}
+
+async function buildImages(names: readonly string[], { force, json }: Options): Promise<void> {
+  await using house = await openHouse(readConfig());
+  const freshness: Freshness = force ? "always" : "packages";
+  using cancel = cancelOnSignals(
+    () => tell("stopping"),
+    () => process.exit(EXIT_CODES.cancelled),
+  );
+  const images = [];
+  for (const name of names) {
+    const progress = { onProgress: tell, signal: cancel.signal };
+    images.push(await house.images.build(name, freshness, progress).catch(explainUnknown));
+  }
+  await printAnswer(
+    json
+      ? `${JSON.stringify({ images }, null, 2)}\n`
+      : images.map(({ name, version, digest }) => `${name}:${version} sha256:${digest}\n`).join(""),
+  );
+}
+
+/** A name that nobody knows is a wrong command line. */
+function explainUnknown(error: unknown): never {
+  if (error instanceof Fault && error.code === "image-unknown")
+    throw new UsageError(error.message, { cause: error });
+  throw error;
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
