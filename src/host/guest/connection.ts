@@ -43,11 +43,13 @@ const ANSWER_BYTES_MAX = 64 * 1024;
 /** An SSH connection to one guest, over a socket of our own, with the guest's key checked. It does not reconnect. */
 export class SshConnection implements Disposable {
   readonly #client: ssh2.Client;
+  readonly #socket: Socket;
   readonly #lost = new AbortController();
   readonly #channels = new Set<ClientChannel>();
 
-  private constructor(client: ssh2.Client) {
+  private constructor(client: ssh2.Client, socket: Socket) {
     this.#client = client;
+    this.#socket = socket;
   }
 
   /**
@@ -63,7 +65,7 @@ export class SshConnection implements Disposable {
     socket.setNoDelay(true);
     gatherWrites(socket);
     const client = new ssh2.Client();
-    const connection = new SshConnection(client);
+    const connection = new SshConnection(client, socket);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let isWrongKey = false;
     let offered = false;
@@ -168,7 +170,8 @@ export class SshConnection implements Disposable {
   [Symbol.dispose](): void {
     this.#lose(new Error("closed by us"));
     this.#client.end();
-    this.#client.destroy();
+    // ssh2 leaves a socket that it ended to its peer, and a guest that is gone would hold the process for minutes.
+    this.#socket.destroy();
   }
 
   async #openChannel(command: string, signal: AbortSignal): Promise<ClientChannel> {

@@ -55,10 +55,11 @@ export class StoreThread {
   #start(): Worker {
     if (this.#worker !== undefined) return this.#worker;
     const worker = new Worker(new URL("./store-worker.ts", import.meta.url), { env: {} });
-    worker.unref();
     worker.on("message", (reply: StoreReply) => this.#hear(worker, reply));
     worker.on("error", (error) => this.#lose(error));
     worker.on("exit", () => this.#lose(new Error("the thread that stores files ended")));
+    // After the listeners: one for messages takes a reference again.
+    worker.unref();
     this.#worker = worker;
     return worker;
   }

@@ -12,7 +12,7 @@ import { LibvirtMachine } from "./libvirt-machine.ts";
 import { stopOfEvent } from "./machine-end.ts";
 import { ensureNetwork } from "./networks.ts";
 import { isOurs } from "./ownership.ts";
-import { checkReach, type QemuUser, qemuUser } from "./qemu-reach.ts";
+import { checkReach, type QemuUser, qemuUser, withDeviceGroup } from "./qemu-reach.ts";
 import { removeDomain } from "./remove-domain.ts";
 import { fromXml } from "./xml.ts";
 
@@ -147,10 +147,11 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
     if (user === undefined) return undefined;
     await checkReach(order, user);
     if (process.geteuid?.() !== 0) return undefined;
+    const owner = await withDeviceGroup(user, order.acceleration);
     await Promise.all(
-      [order.diskPath, order.seedPath].map((path) => chown(path, user.uid, user.gid)),
+      [order.diskPath, order.seedPath].map((path) => chown(path, owner.uid, owner.gid)),
     );
-    return user;
+    return owner;
   }
 
   #call(): Promise<Libvirt> {

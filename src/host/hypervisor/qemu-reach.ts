@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { MachineOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
@@ -20,6 +21,23 @@ export async function qemuUser(
   const match = /^\+(\d+):\+(\d+)$/.exec(dac?.at("baselabel").text ?? "");
   return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]) };
 }
+
+/**
+ * The group that QEMU must run as. A label of our own costs QEMU's user its other groups, so under KVM the one group that
+ * it keeps must be the device's, if the device is open to a group at all (udev makes it root:kvm 0660).
+ */
+export async function withDeviceGroup(
+  user: QemuUser,
+  acceleration: MachineOrder["acceleration"],
+): Promise<QemuUser> {
+  if (acceleration === "tcg") return user;
+  const device = await stat("/dev/kvm").catch(() => undefined);
+  if (device === undefined || (device.mode & GROUP_READS_AND_WRITES) !== GROUP_READS_AND_WRITES)
+    return user;
+  return (await groupsOf(user.uid)).includes(device.gid) ? { ...user, gid: device.gid } : user;
+}
+
+const GROUP_READS_AND_WRITES = 0o060;
 
 /**
  * Checks that QEMU's user can search every folder above the machine's files: otherwise QEMU's own error names a file that
