@@ -1,5 +1,5 @@
 # The part of testbed that lives in a guest: starts steps detached, follows their logs, collects files. It is put there
-# anew with each connection and asks for a POSIX shell, setsid, mkfifo, tee, find, sort, tar and a sleep that takes
+# anew with each connection and asks for a POSIX shell, setsid, mkfifo, tee, find, sort, xargs, tar and a sleep that takes
 # fractions, as coreutils or busybox have them.
 #
 #     sh STATE/runner LOGS COMMAND [ARGUMENTS]
@@ -237,11 +237,11 @@ collect() { # BASE
 	grep '^breaks ' "$list.all" >&2
 	sed -n -e ':again' -e 's#/\./#/#' -e 't again' -e '/^\.\//p' "$list.all" | sort -u >"$list"
 	[ -s "$list" ] || exit 0
-	# A name in a list is text for busybox, but GNU tar looks for escapes and options in it.
+	# busybox often has no -T. A long list makes several archives in a row then, and the reader takes them as one.
 	if tar --version 2>/dev/null | grep -q GNU; then
 		tr '\n' '\000' <"$list" | tar --null --no-recursion -cf - -T -
 	else
-		tar -cf - -T "$list"
+		tr '\n' '\000' <"$list" | xargs -0 tar -cf -
 	fi
 }
 
