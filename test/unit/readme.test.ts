@@ -30,3 +30,10 @@ test("the README names every room, and no room that is not there", () => {
   const rooms = [...folders("src").filter((path) => path !== "src/host"), ...folders("src/host")];
   expect([...told].sort()).toEqual(rooms.sort());
 });
+test("every example job stands in the README's table, with its exit status", () => {
+  const examples = readdirSync(join(ROOT, "config/examples")).filter((file) =>
+    file.endsWith(".yaml"),
+  );
+  const told = rows.map(({ key }) => key).filter((key) => key.endsWith(".yaml"));
+  expect([...told].sort()).toEqual(examples.sort());
+});
