@@ -15,6 +15,7 @@ if [ "$2" = launch ]; then
 	echo $$ >"$3/pid"
 	unset state logs SSH_CLIENT SSH_CONNECTION SSH_TTY
 	cd || cd /
+	unset OLDPWD
 	. "$3/env"
 	exec /bin/sh "$3/run"
 fi
