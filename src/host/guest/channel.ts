@@ -1,7 +1,7 @@
 import type { ClientChannel } from "ssh2";
 import { ConnectionLost } from "./ssh-errors.ts";
 
-/** How a command in the guest ended; both undefined when the server did not say. */
+/** How a command in the guest ended; both undefined when the server did not say, or nobody waited for it. */
 export type ExecEnd = {
   readonly exitCode: number | undefined;
   readonly signal: string | undefined;
@@ -9,46 +9,46 @@ export type ExecEnd = {
 
 /** What a command says on standard error beyond this many bytes is kept by its tail only. */
 const STDERR_KEPT_BYTES = 64 * 1024;
-
 /** Output that waits here for its reader, beside the SSH window of 2 MiB. */
 const ARRIVED_BYTES_MAX = 1024 * 1024;
+const SIGNAL_CHARACTERS_MAX = 32;
 
 /**
- * One command in the guest. Standard output is a stream with backpressure (an SSH window of 2 MiB, refilled as it is
+ * One command in the guest. Standard output comes with backpressure (an SSH window of 2 MiB, refilled as it is
  * read) and must be read to its end, or thrown away; standard error is collected, its tail bounded.
  */
 export class Exec implements Disposable {
   readonly #channel: ClientChannel;
-  readonly #ended: Promise<ExecEnd>;
+  readonly #over = Promise.withResolvers<ExecEnd>();
+  readonly #arrived: Buffer[] = [];
+  #arrivedBytes = 0;
+  #news = Promise.withResolvers<void>();
   #stderr: Buffer[] = [];
   #stderrBytes = 0;
   #isOver = false;
-  readonly #arrived: Buffer[] = [];
-  #arrivedBytes = 0;
-  #news: PromiseWithResolvers<void> | undefined;
 
   /** `lost` aborts when the connection under the channel is gone. */
   constructor(channel: ClientChannel, lost: AbortSignal) {
     this.#channel = channel;
-    channel.stderr.on("data", (piece: Buffer) => this.#keep(piece));
-    const { promise, resolve, reject } = Promise.withResolvers<ExecEnd>();
-    let end: ExecEnd | undefined;
-    channel.once("exit", (code: number | null, signal?: string) => {
-      end = { exitCode: code ?? undefined, signal: signal?.slice(0, 32) };
-    });
+    this.#over.promise.catch(() => undefined);
+    let end: ExecEnd = { exitCode: undefined, signal: undefined };
     channel.on("data", (piece: Buffer) => this.#arrive(piece));
-    channel.once("close", () => {
-      this.#isOver = true;
-      this.#news?.resolve();
-      if (end !== undefined) return resolve(end);
-      if (lost.aborted) return reject(lost.reason);
-      resolve({ exitCode: undefined, signal: undefined });
+    channel.stderr.on("data", (piece: Buffer) => this.#keep(piece));
+    channel.once("exit", (code: number | null, signal?: string) => {
+      end = {
+        exitCode: code ?? undefined,
+        signal: signal?.slice(0, SIGNAL_CHARACTERS_MAX),
+      };
     });
-    channel.on("error", (error: Error) =>
-      reject(new ConnectionLost(error.message, { cause: error })),
-    );
-    promise.catch(() => undefined);
-    this.#ended = promise;
+    channel.once("close", () => {
+      const isTold = end.exitCode !== undefined || end.signal !== undefined;
+      if (lost.aborted && !isTold) this.#over.reject(lost.reason);
+      this.#end(end);
+    });
+    channel.on("error", (error: Error) => {
+      this.#over.reject(new ConnectionLost(error.message, { cause: error }));
+      this.#end(end);
+    });
   }
 
   /** Throws away what the command prints. */
@@ -59,25 +59,24 @@ export class Exec implements Disposable {
 
   /** What the command said on standard error so far, at most the last 64 KiB. */
   get stderr(): string {
-    return Buffer.concat(this.#stderr).toString("utf8");
+    return Buffer.concat(this.#stderr).toString("utf8").slice(-STDERR_KEPT_BYTES);
   }
 
-  /** Resolves when the channel is closed and its output was read. Throws `ConnectionLost`. */
+  /** Resolves when the channel is closed and its output was read, or when this is disposed. Throws `ConnectionLost`. */
   get ended(): Promise<ExecEnd> {
-    return this.#ended;
+    return this.#over.promise;
   }
 
   /** Sends bytes to the command, waiting while its window is full. Throws `ConnectionLost` when nobody will read them. */
   async write(piece: Uint8Array): Promise<void> {
-    if (this.#isOver || !this.#channel.writable)
+    if (this.#isOver || !this.#channel.writable) {
       throw new ConnectionLost("the command reads no more");
+    }
     if (this.#channel.write(piece)) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#channel.once("drain", resolve);
-    this.#channel.once("close", resolve);
-    await promise;
-    this.#channel.off("drain", resolve);
-    this.#channel.off("close", resolve);
+    const drained = Promise.withResolvers<void>();
+    this.#channel.once("drain", drained.resolve);
+    await Promise.race([drained.promise, this.#over.promise]);
+    this.#channel.off("drain", drained.resolve);
   }
 
   /** Says that no more input comes. Twice is safe. */
@@ -95,22 +94,29 @@ export class Exec implements Disposable {
         return piece;
       }
       if (this.#isOver) return undefined;
-      this.#news = Promise.withResolvers<void>();
       await this.#news.promise;
+      this.#news = Promise.withResolvers();
     }
   }
 
-  /** Closes the channel; what still comes is thrown away. Twice is safe. */
+  /** Closes the channel, without waiting for the guest to agree; what still comes is thrown away. Twice is safe. */
   [Symbol.dispose](): void {
-    this.discard();
     if (!this.#isOver) this.#channel.close();
+    this.discard();
+    this.#end({ exitCode: undefined, signal: undefined });
+  }
+
+  #end(end: ExecEnd): void {
+    this.#isOver = true;
+    this.#over.resolve(end);
+    this.#news.resolve();
   }
 
   #arrive(piece: Buffer): void {
     this.#arrived.push(piece);
     this.#arrivedBytes += piece.length;
     if (this.#arrivedBytes > ARRIVED_BYTES_MAX) this.#channel.pause();
-    this.#news?.resolve();
+    this.#news.resolve();
   }
 
   #keep(piece: Buffer): void {

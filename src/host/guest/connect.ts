@@ -34,6 +34,7 @@ export async function connectGuest(order: ConnectOrder, signal: AbortSignal): Pr
       machine,
       readiness: image.readiness,
       factor,
+      floorMs: options.floorSeconds * 1000,
       milestones,
       work,
       onRequirement,

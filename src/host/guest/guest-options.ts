@@ -9,6 +9,8 @@ export type GuestOptions = {
   readonly settledFile: string;
   /** How much longer an emulated machine may take than one under KVM. */
   readonly emulationFactor: number;
+  /** Whoever connects to a machine that started long ago still gives each requirement this long. */
+  readonly floorSeconds: number;
   /** From the first byte of an SSH connection to the login; emulation multiplies it. */
   readonly handshakeSeconds: number;
   /** A wrong host key or a refused login may be a server that start-up replaces in a moment; emulation multiplies it. */
@@ -42,6 +44,7 @@ export const GUEST_DEFAULTS: GuestOptions = {
   settledFile: "/run/testbed-settled",
   // A Debian 12 that answers SSH in about 10 s under KVM takes 58 to 87 s emulated on two busy cores.
   emulationFactor: 8,
+  floorSeconds: 5,
   handshakeSeconds: 10,
   graceSeconds: 3,
   unreachableSeconds: 60,

@@ -96,6 +96,8 @@ export type Wait = {
   /** Multiplies the image's deadlines. */
   readonly factor: number;
   readonly milestones: Milestones;
+  /** Each requirement gets at least this long, however long ago the machine started. */
+  readonly floorMs: number;
   /** Rejects when whatever works towards the milestones gives up. */
   readonly work: Promise<unknown>;
   readonly onRequirement: OnRequirement;
@@ -104,8 +106,6 @@ export type Wait = {
 
 const PANIC_EVERY_MS = 400;
 const CONSOLE_EVERY_MS = 25;
-/** Whoever looks at a machine that started long ago still gives each requirement this long. */
-const DEADLINE_MS_MIN = 5000;
 
 /**
  * Waits for one requirement after the other. The machine's end and a kernel panic on the console win at once. Throws a
@@ -141,7 +141,7 @@ async function oneOf(
     machine.startedAtMs +
       wait.readiness[requirement.deadline] * wait.factor * 1000 -
       performance.now(),
-    DEADLINE_MS_MIN,
+    wait.floorMs,
   );
   const ended = AbortSignal.any([signal, machine.ended]);
   const aborted = pauseUntil(ended, stop.signal);
