@@ -3,7 +3,7 @@
 #
 #   build.sh OUTPUT SCRATCH        with $PACKAGES: "name=version ..." of image.yaml's packages
 #
-# Output: vmlinuz, initrd.img, disk.qcow2 (ext4 labelled `root`).
+# Output: kernel, initrd, disk.qcow2 (ext4 labelled `root`).
 set -eu
 umask 022
 output=$1
@@ -57,7 +57,7 @@ kernel=$(apt-cache show "$meta" | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\
 get "$kernel" "$busybox" || { apt-get -q update && get "$kernel" "${busybox%%=*}"; }
 for deb in *.deb; do dpkg-deb -x "$deb" "$scratch/unpacked"; done
 cd "$scratch/unpacked"
-cp boot/vmlinuz-* "$output/vmlinuz"
+cp boot/vmlinuz-* "$output/kernel"
 version=$(basename lib/modules/*)
 mkdir -p "$root/usr/lib/modules"
 cp -a "lib/modules/$version" "$root/usr/lib/modules/"
@@ -76,7 +76,7 @@ while read -r module; do
   cp "lib/modules/$version/kernel/$module.ko" "$scratch/initrd/modules/$number-${module##*/}.ko"
   number=$((number + 1))
 done < "$recipe/modules"
-(cd "$scratch/initrd" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) > "$output/initrd.img"
+(cd "$scratch/initrd" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) > "$output/initrd"
 
 echo "stage: settings"
 cp -R "$recipe/root/." "$root/"

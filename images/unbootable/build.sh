@@ -3,4 +3,4 @@
 #
 #   build.sh OUTPUT SCRATCH BASE
 set -eu
-ln "$3/disk.qcow2" "$3/vmlinuz" "$3/initrd.img" "$1/"
+ln "$3/disk.qcow2" "$3/kernel" "$3/initrd" "$1/"

@@ -13,7 +13,7 @@ export const PAPER_IMAGE: Image = {
   disk: { path: "/images/paper/disk.qcow2", format: "qcow2", virtualMiB: 64 },
   boot: {
     kind: "kernel",
-    kernel: "/images/paper/vmlinuz",
+    kernel: "/images/paper/kernel",
     initrd: "/images/paper/initrd",
     commandLine: "console=ttyS0 panic=0",
   },

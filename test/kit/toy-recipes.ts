@@ -41,8 +41,8 @@ export async function toyCatalogue(): Promise<ToyCatalogue> {
         `set -eu
 echo "stage: toys"
 qemu-img create -q -f qcow2 "$1/disk.qcow2" 8M
-echo ${name} kernel > "$1/vmlinuz"
-echo ${name} initrd > "$1/initrd.img"
+echo ${name} kernel > "$1/kernel"
+echo ${name} initrd > "$1/initrd"
 ${script}
 `,
       );

@@ -40,8 +40,8 @@ export const SETTINGS = {
 /** The files of an image, by part. The names are the same in every image. */
 export const FILE_NAMES = {
   disk: "disk.qcow2",
-  kernel: "vmlinuz",
-  initrd: "initrd.img",
+  kernel: "kernel",
+  initrd: "initrd",
 } as const;
 
 export const MANIFEST_NAME = "manifest.json";

@@ -9,7 +9,7 @@ import { NAME_PATTERN, SETTINGS, VERSION_PATTERN } from "./manifest.ts";
 
 /**
  * A recipe: a folder with `image.yaml`, `build.sh` and the files that go in. `build.sh OUTPUT SCRATCH [BASE]` leaves
- * disk.qcow2, vmlinuz and initrd.img in OUTPUT; it runs as root, without loop devices and mounts, and finds the Debian
+ * disk.qcow2, kernel and initrd in OUTPUT; it runs as root, without loop devices and mounts, and finds the Debian
  * packages that its inputs were hashed with in $PACKAGES (`name=version …`). A line `stage: …` is progress.
  */
 const SCHEMA = Type.Object(
@@ -45,7 +45,7 @@ export type Recipe = Static<typeof SCHEMA> & {
 const violations = compileSchema(SCHEMA);
 
 /** Raised when the same recipe would be built into something else by another version of this code. */
-const BUILDER_VERSION = 1;
+const BUILDER_VERSION = 2;
 const RECIPE_FILES_MAX = 500;
 
 /**

@@ -54,9 +54,9 @@ describe("a build", () => {
     const folder = join(toys.store, image.digest);
     expect((await readdir(folder)).sort()).toEqual([
       "disk.qcow2",
-      "initrd.img",
+      "initrd",
+      "kernel",
       "manifest.json",
-      "vmlinuz",
     ]);
     for (const name of await readdir(folder))
       expect((await stat(join(folder, name))).mode & 0o777).toBe(0o444);
@@ -90,7 +90,7 @@ describe("a build", () => {
     ],
     ["is no qcow2", 'echo "# Disk DescriptorFile" > "$1/disk.qcow2"', "is no qcow2 file"],
     ["is missing", 'rm "$1/disk.qcow2"', "left no disk.qcow2"],
-    ["is a link", 'rm "$1/vmlinuz"; ln -s /nowhere "$1/vmlinuz"', "left no vmlinuz"],
+    ["is a link", 'rm "$1/kernel"; ln -s /nowhere "$1/kernel"', "left no kernel"],
   ])("whose output %s is refused", async (_, script, words) => {
     await using toys = await toyCatalogue();
     await toys.recipe("toy", { script });
@@ -174,7 +174,7 @@ describe("a stored image", () => {
     await using toys = await toyCatalogue();
     await toys.recipe("toy", { version: "1" });
     const old = await toys.images.resolve("toy", silently, inTime());
-    await toys.recipe("toy", { version: "2", script: 'echo more >> "$1/initrd.img"' });
+    await toys.recipe("toy", { version: "2", script: 'echo more >> "$1/initrd"' });
     const fresh = await toys.images.resolve("toy", silently, inTime());
     expect(fresh.digest).not.toBe(old.digest);
     expect(await toys.images.resolve("toy:1", silently, inTime())).toEqual(old);
@@ -192,12 +192,12 @@ describe("a stored image", () => {
     await toys.recipe("base");
     await toys.recipe("top", {
       yaml: "from: base\nlogin: tester\n",
-      script: 'cat "$3/initrd.img" >> "$1/initrd.img"',
+      script: 'cat "$3/initrd" >> "$1/initrd"',
     });
     const top = await toys.images.resolve("top", silently, inTime());
     expect(top).toMatchObject({ login: "tester", seed: "nocloud", memoryMiBMin: 64 });
     expect(await readFile(top.boot.initrd, "utf8")).toBe("top initrd\nbase initrd\n");
-    await toys.recipe("base", { script: 'echo newer > "$1/initrd.img"' });
+    await toys.recipe("base", { script: 'echo newer > "$1/initrd"' });
     const fresh = await toys.images.resolve("top", silently, inTime());
     expect(await readFile(fresh.boot.initrd, "utf8")).toBe("top initrd\nnewer\n");
   });
@@ -221,7 +221,7 @@ describe("a stored image", () => {
     await appendFile(image.boot.kernel, "x");
     const fault = await faultOf(toys.images.resolve("toy", silently, inTime()));
     expect(fault).toMatchObject({ code: "image-damaged", blame: "host" });
-    expect(fault.message).toContain("vmlinuz");
+    expect(fault.message).toContain("kernel");
     const manifest = join(toys.store, image.digest, "manifest.json");
     await chmod(manifest, 0o644);
     await writeFile(manifest, (await readFile(manifest, "utf8")).replace("root", "toor"));
