@@ -17,8 +17,8 @@ test("quickstart ends with a passed job whose log, artifact and verdict are show
   expect(stderr).not.toContain("failed with exit status");
   expect(exitCode).toBe(0);
   expect(stdout).toContain("-- verdict: passed");
-  expect(stdout).toMatch(/-- .*\/steps\/01-\S+\.log\n\S/);
-  expect(stdout).toMatch(/-- .*\/artifacts\/\S+\n\S/);
+  expect(stdout).toMatch(/-- .*\/steps\/01-\S+\.log \(\d+ bytes\)\n\S/);
+  expect(stdout).toMatch(/-- .*\/artifacts\/\S+ \(\d+ bytes\)\n\S/);
   expect(JSON.parse(await readFile(join(results, "verdict.json"), "utf8"))).toMatchObject({
     verdict: "passed",
   });
