@@ -1,5 +1,5 @@
 import type { Access, Image, Machine, OnRequirement } from "#host/runner/ports.ts";
-import { Fault } from "#job/fault.ts";
+import { Fault, type FaultCode } from "#job/fault.ts";
 import { SshConnection } from "./connection.ts";
 import { pause, probe } from "./dial.ts";
 import { GuestLink } from "./guest-link.ts";
@@ -17,6 +17,8 @@ export type ConnectOrder = {
 };
 
 const RETRY_MS = 100;
+/** A guest that refused us is asked less often: each try costs it a handshake, and it may still be starting up. */
+const REFUSED_RETRY_MS = 500;
 
 /** Walks the readiness list and returns a link to the guest. On a throw no connection is left. */
 export async function connectGuest(order: ConnectOrder, signal: AbortSignal): Promise<GuestLink> {
@@ -67,12 +69,13 @@ async function reach(order: ConnectOrder, way: Way): Promise<GuestLink> {
       way.milestones.lastError = (error as Error).message;
       if (error instanceof WrongHostKey || error instanceof LoginRefused) {
         refusedAtMs ??= performance.now();
+        way.milestones.lastRefusal = refusalCode(error);
         if (performance.now() - refusedAtMs > options.graceSeconds * way.factor * 1000) {
           throw refusal(error, machine);
         }
       }
     }
-    await pause(RETRY_MS, way.signal);
+    await pause(refusedAtMs === undefined ? RETRY_MS : REFUSED_RETRY_MS, way.signal);
   }
 }
 
@@ -85,7 +88,8 @@ async function tryOnce(order: ConnectOrder, way: Way): Promise<GuestLink> {
     port: options.port,
     bannerMs: handshakeMs,
     signal,
-    onAddress: () => milestones.reach("address found"),
+    // An address to try is no sign that the guest speaks.
+    onAddress: () => milestones.note("address found"),
     onConnect: () => milestones.reach("port answers"),
     onFailure: (why) => {
       milestones.lastError = why;
@@ -109,6 +113,9 @@ async function tryOnce(order: ConnectOrder, way: Way): Promise<GuestLink> {
 }
 
 function refusal(error: WrongHostKey | LoginRefused, machine: Machine): Fault {
-  const code = error instanceof WrongHostKey ? "guest-wrong-host-key" : "guest-login-refused";
-  return new Fault(code, `${machine.name}: ${error.message}`, { cause: error });
+  return new Fault(refusalCode(error), `${machine.name}: ${error.message}`, { cause: error });
+}
+
+function refusalCode(error: WrongHostKey | LoginRefused): FaultCode {
+  return error instanceof WrongHostKey ? "guest-wrong-host-key" : "guest-login-refused";
 }

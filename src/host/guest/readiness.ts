@@ -75,6 +75,13 @@ export class Milestones {
     REQUIREMENTS.map(({ name }) => [name, Promise.withResolvers<void>()]),
   );
   lastError: string | undefined;
+  /** What the guest's own refusal is, if it refused: a better word for being late than the requirement's. */
+  lastRefusal: FaultCode | undefined;
+
+  /** Marks a requirement as met, and says nothing of those before it. Twice is safe. */
+  note(name: RequirementName): void {
+    this.#met.get(name)?.resolve();
+  }
 
   /** Marks a requirement, and all before it, as met. Twice is safe. */
   reach(name: RequirementName): void {
@@ -160,7 +167,10 @@ async function oneOf(
     if (outcome === "late" || outcome === "ended") {
       const seconds = Math.round(wait.readiness[requirement.deadline] * wait.factor);
       const why = `not within ${seconds} s of the machine's start`;
-      throw await unmet(wait, requirement, { code: requirement.code, why });
+      throw await unmet(wait, requirement, {
+        code: milestones.lastRefusal ?? requirement.code,
+        why,
+      });
     }
     if ("line" in outcome) {
       const why = `the kernel panicked: ${printable(outcome.line, 300)}`;

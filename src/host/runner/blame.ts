@@ -43,7 +43,7 @@ export async function blame(
 async function machineEvidence(machine: Machine | undefined) {
   if (machine === undefined) return {};
   const tail = await machine.console.tail(CONSOLE_TAIL_BYTES).catch(() => Buffer.alloc(0));
-  return { ...(await machine.evidence()), consoleTail: printable(tail.toString("latin1")) };
+  return { ...(await machine.evidence()), console: printable(tail.toString("latin1")) };
 }
 
 /** A guest's bytes as text that cannot do anything to a terminal. */
