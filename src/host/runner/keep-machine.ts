@@ -32,7 +32,8 @@ export async function keepMachine(kept: {
     file(MACHINE_FILES.sshConfig),
     [
       "Host guest",
-      `  HostName ${address}`,
+      // `%` begins a token in ssh_config(5); an address with a zone has one.
+      `  HostName ${address?.replaceAll("%", "%%")}`,
       `  User ${access.login}`,
       `  IdentityFile ${file(MACHINE_FILES.key)}`,
       `  UserKnownHostsFile ${file(MACHINE_FILES.knownHosts)}`,
