@@ -1,0 +1,81 @@
+import { parseArgs } from "node:util";
+
+/** The parts, in the order in which they run. */
+export const PARTS = {
+  a: "start of a machine, against bare QEMU",
+  b: "an OpenSSH server on the loopback",
+  c: "a micro guest",
+} as const;
+
+export type PartName = keyof typeof PARTS;
+
+export type Arguments = {
+  readonly parts: readonly PartName[];
+  /** Undefined: as many as each part takes by default. */
+  readonly pairs: number | undefined;
+  readonly isJson: boolean;
+  readonly isStrict: boolean;
+  /** This process is one that a bench started. */
+  readonly isAlone: boolean;
+  readonly isHelp: boolean;
+};
+
+/** A command line that means nothing. */
+export class ArgumentsError extends Error {
+  override readonly name = "ArgumentsError";
+}
+
+export const HELP = `npm run bench -- [options]
+
+Times testbed against other ways to do the same, side by side, and says which targets are met.
+
+  --only a,b,c   ${Object.entries(PARTS)
+    .map(([name, title]) => `${name}: ${title}`)
+    .join("\n                 ")}
+  --pairs N      turns of each side, instead of each part's own number
+  --json         one JSON document on standard output instead of the table
+  --strict       exit status 1 when a target is missed
+`;
+
+/** Reads the command line. Throws `ArgumentsError`. */
+export function readArguments(args: readonly string[]): Arguments {
+  const { values } = parse(args);
+  return {
+    parts: (values.only ?? Object.keys(PARTS).join(",")).split(",").map(part),
+    pairs: values.pairs === undefined ? undefined : count(values.pairs),
+    isJson: values.json,
+    isStrict: values.strict,
+    isAlone: values.alone,
+    isHelp: values.help,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        only: { type: "string" },
+        pairs: { type: "string" },
+        json: { type: "boolean", default: false },
+        strict: { type: "boolean", default: false },
+        alone: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    throw new ArgumentsError((error as Error).message, { cause: error });
+  }
+}
+
+function part(name: string): PartName {
+  if (Object.hasOwn(PARTS, name)) return name as PartName;
+  throw new ArgumentsError(
+    `--only takes letters of ${Object.keys(PARTS).join(",")}, not '${name}'`,
+  );
+}
+
+function count(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new ArgumentsError(`--pairs takes a number from 1, not '${text}'`);
+}
