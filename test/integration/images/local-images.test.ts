@@ -230,6 +230,22 @@ describe("a stored image", () => {
     );
   });
 
+  test.each(["", "{", "[]", '{"schema":1,"current":"../../etc"}'])(
+    "whose entry was overwritten with %j is built again",
+    async (garbage) => {
+      await using toys = await toyCatalogue();
+      await toys.recipe("toy");
+      const image = await toys.images.resolve("toy", silently, inTime());
+      await writeFile(join(toys.store, "names", "toy.json"), garbage);
+      expect(await toys.images.resolve("toy", silently, inTime())).toEqual({
+        ...image,
+        digest: expect.stringMatching(/^\w{64}$/),
+        disk: expect.anything(),
+        boot: expect.anything(),
+      });
+    },
+  );
+
   test("with a changed byte is found out by reading all of it", async () => {
     await using toys = await toyCatalogue();
     await toys.recipe("toy");
