@@ -21,10 +21,10 @@ test("a guest reaches nothing on the host, and would without the firewall", asyn
   const run = `
     until ip route | grep -q default && ip -6 route | grep -q '^default'; do sleep 0.2; done
     four=$(ip route | awk '/^default/ { print $3; exit }')
-    six=$(ip -6 address show dev eth0 | awk '/inet6 fd/ { sub(/::?[^:]*:[^:]*:[^:]*:[^:]*$/, "::1", $2); print $2; exit }')
+    prefix=$(ip -6 address show dev eth0 | sed -n 's,.*inet6 \\(fd[^/]*\\)/64 .*,\\1,p' | cut -d: -f1-4)
     for try in $(seq 60); do
-      for host in "$four" "[$six]"; do
-        wget -q -T 1 -O - "http://$host:${port}/" 2>/dev/null && echo " $host" || echo "closed $host"
+      for host in "$four" "[$prefix::1]"; do
+        timeout 2 wget -q -O - "http://$host:${port}/" 2>/dev/null && echo " $host" || echo "closed $host"
       done
     done`;
   try {
