@@ -1,4 +1,4 @@
-import { access, constants, mkdir, readdir, rmdir } from "node:fs/promises";
+import { access, constants, mkdir, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { RESULT_NAMES } from "#host/runner/results-folder.ts";
 import { Fault } from "#job/fault.ts";
@@ -8,6 +8,9 @@ import { UsageError } from "./exit-code.ts";
 import type { VerdictDocument } from "./verdict-schema.ts";
 
 const NAME_LENGTH_MAX = 64;
+
+/** What a folder must have room for before a job is begun; a verdict with its evidence fits into it. */
+const TRIAL_BYTES = 64 * 1024;
 
 /** Where a job's results go when nobody says: `results/<job file>-<UTC time>-<id>`, below the current folder. */
 export function defaultResultsFolder(jobFile: string, job: string, now: Date): string {
@@ -32,8 +35,11 @@ export async function makeResultsFolder(path: string): Promise<void> {
     await access(path, constants.W_OK | constants.X_OK);
     // The rights may say yes where the file system says no: full, or read-only.
     const trial = join(path, ".trial");
-    await mkdir(trial);
-    await rmdir(trial);
+    try {
+      await writeFile(trial, new Uint8Array(TRIAL_BYTES));
+    } finally {
+      await rm(trial, { force: true });
+    }
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;
     if (code === "EEXIST" || code === "ENOTDIR") {

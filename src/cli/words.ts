@@ -39,7 +39,7 @@ export function outcomeInWords({ outcome, exitCode, signal }: StepResult): strin
     case "silent":
       return "killed, it printed nothing for too long";
     case "lost":
-      return "lost with its machine";
+      return "lost, its end is not known";
     default:
       return outcome;
   }

@@ -1,4 +1,4 @@
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { printable } from "./printable.ts";
 import { suggestion } from "./suggestion.ts";
 
@@ -12,15 +12,15 @@ export type Violation = {
 };
 
 /**
- * Compiles a JSON Schema 2020-12 to a function that returns everything that is wrong with a value, at most one violation
- * for each place; empty when all is well. Nothing is coerced and no default is filled in. The caller bounds the value's
- * size and depth. `patternErrorMessage` beside a `pattern` says in words what is allowed ("must be …").
+ * A JSON Schema 2020-12 as a function that returns everything that is wrong with a value, at most one violation for each
+ * place; empty when all is well. Nothing is coerced and no default is filled in. The caller bounds the value's size and
+ * depth. `patternErrorMessage` beside a `pattern` says in words what is allowed ("must be …"). Compiled when first
+ * called; the schema itself is ours and not checked (checking costs more than compiling), but unknown keywords throw.
  */
 export function compileSchema(schema: object): (value: unknown) => readonly Violation[] {
-  const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: true, messages: false });
-  ajv.addKeyword("patternErrorMessage");
-  const validate = ajv.compile(schema);
+  let validate: ValidateFunction | undefined;
   return (value) => {
+    validate ??= compiler().compile(schema);
     if (validate(value)) return [];
     const byPlace = new Map<string, Violation>();
     for (const error of validate.errors ?? []) {
@@ -30,6 +30,17 @@ export function compileSchema(schema: object): (value: unknown) => readonly Viol
     }
     return [...byPlace.values()];
   };
+}
+
+let shared: Ajv2020 | undefined;
+
+function compiler(): Ajv2020 {
+  if (shared === undefined) {
+    const options = { allErrors: true, verbose: true, strict: true, messages: false } as const;
+    shared = new Ajv2020({ ...options, meta: false, validateSchema: false });
+    shared.addKeyword("patternErrorMessage");
+  }
+  return shared;
 }
 
 function violationOf(error: ErrorObject): Violation | undefined {

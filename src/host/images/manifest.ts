@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { type Static, Type } from "typebox";
+import type { Static } from "typebox";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { compileSchema } from "#lib/validate.ts";
@@ -18,24 +18,28 @@ export const NAME_PATTERN = "^[a-z0-9][a-z0-9-]{0,62}$";
 export const VERSION_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$";
 export const DIGEST_PATTERN = "^[0-9a-f]{64}$";
 
-const CLOSED = { additionalProperties: false } as const;
-const seconds = Type.Integer({ minimum: 1, maximum: 3600 });
+// Schemas are plain data: TypeBox reads their types just as well, and its builders cost 90 ms at every start.
+const seconds = { type: "integer", minimum: 1, maximum: 3600 } as const;
 
 /** The parts that a recipe and a manifest share. */
 export const SETTINGS = {
-  architecture: Type.Enum(["x86_64", "aarch64"]),
-  boot: Type.Object(
-    { kind: Type.Literal("kernel"), commandLine: Type.String({ maxLength: 1500 }) },
-    CLOSED,
-  ),
-  seed: Type.Literal("nocloud"),
-  login: Type.String({ pattern: "^[a-z_][a-z0-9_-]{0,31}$" }),
-  memoryMiBMin: Type.Integer({ minimum: 64, maximum: 1024 * 1024 }),
-  readiness: Type.Object(
-    { consoleSeconds: seconds, sshSeconds: seconds, settledSeconds: seconds },
-    CLOSED,
-  ),
-};
+  architecture: { enum: ["x86_64", "aarch64"] },
+  boot: {
+    type: "object",
+    additionalProperties: false,
+    required: ["kind", "commandLine"],
+    properties: { kind: { const: "kernel" }, commandLine: { type: "string", maxLength: 1500 } },
+  },
+  seed: { const: "nocloud" },
+  login: { type: "string", pattern: "^[a-z_][a-z0-9_-]{0,31}$" },
+  memoryMiBMin: { type: "integer", minimum: 64, maximum: 1024 * 1024 },
+  readiness: {
+    type: "object",
+    additionalProperties: false,
+    required: ["consoleSeconds", "sshSeconds", "settledSeconds"],
+    properties: { consoleSeconds: seconds, sshSeconds: seconds, settledSeconds: seconds },
+  },
+} as const;
 
 /** The files of an image, by part. The names are the same in every image. */
 export const FILE_NAMES = {
@@ -47,31 +51,56 @@ export const FILE_NAMES = {
 export const MANIFEST_NAME = "manifest.json";
 const MANIFEST_BYTES_MAX = 256 * 1024;
 
-const file = {
-  bytes: Type.Integer({ minimum: 1 }),
-  sha256: Type.String({ pattern: DIGEST_PATTERN }),
-};
+const fileParts = {
+  bytes: { type: "integer", minimum: 1 },
+  sha256: { type: "string", pattern: DIGEST_PATTERN },
+} as const;
 
-const SCHEMA = Type.Object(
-  {
-    schema: Type.Literal(1),
-    name: Type.String({ pattern: NAME_PATTERN }),
-    version: Type.String({ pattern: VERSION_PATTERN }),
+const file = {
+  type: "object",
+  additionalProperties: false,
+  required: ["bytes", "sha256"],
+  properties: fileParts,
+} as const;
+
+const SCHEMA = {
+  type: "object",
+  additionalProperties: false,
+  required: [
+    "schema",
+    "name",
+    "version",
+    "architecture",
+    "boot",
+    "seed",
+    "login",
+    "memoryMiBMin",
+    "readiness",
+    "disk",
+    "kernel",
+    "initrd",
+    "packages",
+  ],
+  properties: {
+    schema: { const: 1 },
+    name: { type: "string", pattern: NAME_PATTERN },
+    version: { type: "string", pattern: VERSION_PATTERN },
     ...SETTINGS,
-    disk: Type.Object(
-      {
-        ...file,
-        format: Type.Literal("qcow2"),
-        virtualMiB: Type.Integer({ minimum: 1, maximum: 1024 * 1024 }),
+    disk: {
+      type: "object",
+      additionalProperties: false,
+      required: ["bytes", "sha256", "format", "virtualMiB"],
+      properties: {
+        ...fileParts,
+        format: { const: "qcow2" },
+        virtualMiB: { type: "integer", minimum: 1, maximum: 1024 * 1024 },
       },
-      CLOSED,
-    ),
-    kernel: Type.Object(file, CLOSED),
-    initrd: Type.Object(file, CLOSED),
-    packages: Type.Record(Type.String(), Type.String()),
+    },
+    kernel: file,
+    initrd: file,
+    packages: { type: "object", additionalProperties: { type: "string" } },
   },
-  CLOSED,
-);
+} as const;
 
 export type Manifest = Static<typeof SCHEMA>;
 

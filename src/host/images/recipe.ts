@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Static, Type } from "typebox";
+import type { Static } from "typebox";
 import { parse } from "yaml";
 import { Fault } from "#job/fault.ts";
 import { compileSchema } from "#lib/validate.ts";
@@ -12,29 +12,26 @@ import { NAME_PATTERN, SETTINGS, VERSION_PATTERN } from "./manifest.ts";
  * disk.qcow2, kernel and initrd in OUTPUT; it runs as root, without loop devices and mounts, and finds the Debian
  * packages that its inputs were hashed with in $PACKAGES (`name=version …`). A line `stage: …` is progress.
  */
-const SCHEMA = Type.Object(
-  {
-    name: Type.String({ pattern: NAME_PATTERN }),
+const SCHEMA = {
+  type: "object",
+  additionalProperties: false,
+  required: ["name", "version", "summary", "tools", "timeoutMinutes"],
+  properties: {
+    name: { type: "string", pattern: NAME_PATTERN },
     /** Raised by hand when what the image offers changes; refreshed packages alone keep it. */
-    version: Type.String({ pattern: VERSION_PATTERN }),
-    summary: Type.String({ minLength: 1, maxLength: 200 }),
+    version: { type: "string", pattern: VERSION_PATTERN },
+    summary: { type: "string", minLength: 1, maxLength: 200 },
     /** Another image whose stored files this one begins with. What is left out below is taken from it. */
-    from: Type.Optional(Type.String({ pattern: NAME_PATTERN })),
+    from: { type: "string", pattern: NAME_PATTERN },
     /** Debian releases (VERSION_CODENAME) whose packages the recipe is known to work with. */
-    releases: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
-    packages: Type.Optional(Type.Array(Type.String({ pattern: "^[a-z0-9][a-z0-9+.-]+$" }))),
+    releases: { type: "array", minItems: 1, items: { type: "string" } },
+    packages: { type: "array", items: { type: "string", pattern: "^[a-z0-9][a-z0-9+.-]+$" } },
     /** Programs that build.sh runs, each with the Debian package that brings it. */
-    tools: Type.Record(Type.String(), Type.String()),
-    timeoutMinutes: Type.Integer({ minimum: 1, maximum: 240 }),
-    architecture: Type.Optional(SETTINGS.architecture),
-    boot: Type.Optional(SETTINGS.boot),
-    seed: Type.Optional(SETTINGS.seed),
-    login: Type.Optional(SETTINGS.login),
-    memoryMiBMin: Type.Optional(SETTINGS.memoryMiBMin),
-    readiness: Type.Optional(SETTINGS.readiness),
+    tools: { type: "object", additionalProperties: { type: "string" } },
+    timeoutMinutes: { type: "integer", minimum: 1, maximum: 240 },
+    ...SETTINGS,
   },
-  { additionalProperties: false },
-);
+} as const;
 
 export type Recipe = Static<typeof SCHEMA> & {
   readonly folder: string;

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Static, Type } from "typebox";
+import type { Static } from "typebox";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { compileSchema } from "#lib/validate.ts";
@@ -16,23 +16,29 @@ import { DIGEST_PATTERN, NAME_PATTERN, VERSION_PATTERN } from "./manifest.ts";
  *     building/<name>.<hex>/   a build under way; the same file system, so that it ends in one rename
  */
 
-const digest = Type.String({ pattern: DIGEST_PATTERN });
+const digest = { type: "string", pattern: DIGEST_PATTERN } as const;
 
-const ENTRY_SCHEMA = Type.Object(
-  {
-    schema: Type.Literal(1),
+const ENTRY_SCHEMA = {
+  type: "object",
+  additionalProperties: false,
+  required: ["schema", "current", "recipe", "packages", "versions"],
+  properties: {
+    schema: { const: 1 },
     /** The image that the bare name means. */
     current: digest,
     /** Hash of the recipe folder that it was built from. */
     recipe: digest,
     /** Digest of the image that it began with. */
-    base: Type.Optional(digest),
+    base: digest,
     /** Debian packages that went in, with versions. */
-    packages: Type.Record(Type.String(), Type.String()),
-    versions: Type.Record(Type.String({ pattern: VERSION_PATTERN }), digest),
+    packages: { type: "object", additionalProperties: { type: "string" } },
+    versions: {
+      type: "object",
+      propertyNames: { pattern: VERSION_PATTERN },
+      additionalProperties: digest,
+    },
   },
-  { additionalProperties: false },
-);
+} as const;
 
 /** What the store knows of a name. */
 export type Entry = Static<typeof ENTRY_SCHEMA>;
