@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Console, Hypervisor, Machine, MachineOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
@@ -9,6 +9,8 @@ type Verb = "boot" | "dispose" | "list" | "remove";
 export class FakeHypervisor implements Hypervisor {
   readonly machines = new Map<string, FakeMachine>();
   kvm = false;
+  /** What machines that are booted from now on have on their console. */
+  consoleText = "Linux version 6.1\n";
   readonly #failures = new Map<Verb, unknown>();
 
   /** The next call of a verb throws this. */
@@ -70,7 +72,7 @@ export class FakeMachine implements Machine {
     this.name = order.name;
     this.acceleration = order.acceleration;
     this.#consolePath = join(order.folder, "console.log");
-    writeFileSync(this.#consolePath, "Linux version 6.1\n");
+    writeFileSync(this.#consolePath, house.consoleText);
     this.console = {
       size: async () => readFileSync(this.#consolePath).length,
       tail: async (bytes) => readFileSync(this.#consolePath).subarray(-bytes),
@@ -91,10 +93,6 @@ export class FakeMachine implements Machine {
   /** What a guest or a host does to a machine. */
   end(fault: Fault): void {
     this.#ended.abort(fault);
-  }
-
-  print(text: string): void {
-    appendFileSync(this.#consolePath, text);
   }
 
   async addresses(): Promise<readonly string[]> {

@@ -73,6 +73,8 @@ function devices(order: MachineOrder, networkName: string): XmlNode {
       mac: { "@address": GUEST_MAC },
       source: { "@network": networkName },
       model: { "@type": "virtio" },
+      // The card's boot ROM: no machine boots from the network, and running it costs 0.2 s of an emulated start.
+      rom: { "@enabled": "no" },
     },
     serial: {
       "@type": "file",

@@ -15,6 +15,10 @@ import { RESULT_NAMES } from "./results-folder.ts";
 import { runSteps } from "./run-steps.ts";
 import { settleAcceleration } from "./settle-acceleration.ts";
 
+/** QEMU's security policy covers guests under KVM only: https://www.qemu.org/docs/master/system/security.html. */
+const EMULATION_WARNING =
+  "emulated, without KVM: slow, and no protection from a job that attacks the emulator";
+
 /** What an attempt has got so far, for who looks after its endings. */
 export type Holdings = { machine?: Machine; access?: Access; guest?: Guest };
 
@@ -76,6 +80,7 @@ async function walk(
   chronicle.draft.image = { name: image.name, version: image.version, digest: image.digest };
   const acceleration = await settleAcceleration(house, order.acceleration, journal, signal);
   chronicle.draft.acceleration = acceleration;
+  if (acceleration === "tcg") journal.progress(EMULATION_WARNING);
   const identity = { installation: state.installation, job, attempt: order.attempt };
   const memoryMiB = Math.max(spec.memoryMiB ?? 0, image.memoryMiBMin);
   const place = scope.use(

@@ -1,0 +1,86 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { AttemptOrder, AttemptReport, Journal } from "#host/runner/attempt.ts";
+import { runJob } from "#host/runner/run-job.ts";
+import { openStateFolder } from "#host/runner/state-folder.ts";
+import type { JobSpec, Step } from "#job/spec.ts";
+import { FakeGuests } from "#test/fakes/fake-guests.ts";
+import { FakeHypervisor } from "#test/fakes/fake-hypervisor.ts";
+import { FakeImages } from "#test/fakes/fake-images.ts";
+import { scratchFolder } from "./scratch.ts";
+
+/** A host of fakes in a folder of its own, and a way to run one attempt on it. */
+export async function paperHouse() {
+  const folder = await scratchFolder();
+  const state = await openStateFolder(join(folder.path, "state"));
+  const rooms = {
+    state,
+    hypervisor: new FakeHypervisor(),
+    images: new FakeImages(),
+    guests: new FakeGuests(),
+  };
+  const results = join(folder.path, "results");
+  await mkdir(results);
+  const events: string[] = [];
+  const journal: Journal = {
+    enter: (phase) => events.push(`phase ${phase}`),
+    requirement: (name, now) => events.push(`${now} ${name}`),
+    progress: (line) => events.push(line),
+    stepBegins: (_number, name) => events.push(`begins ${name}`),
+    stepLog: (_number, piece) => events.push(`log ${piece}`),
+    stepEnds: ({ name, outcome }) => events.push(`${outcome} ${name}`),
+    leak: (what) => events.push(`leak ${what}`),
+  };
+  return {
+    ...rooms,
+    results,
+    events,
+    run: async (
+      spec: Partial<JobSpec>,
+      more: Partial<AttemptOrder> & { signal?: AbortSignal } = {},
+    ): Promise<AttemptReport> => {
+      const order = { ...paperOrder(results), ...more, spec: { ...paperSpec(), ...spec } };
+      return await runJob(rooms, order, journal, more.signal ?? new AbortController().signal);
+    },
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+/** A step with nothing special about it. */
+export function step(name: string, run: string, more: Partial<Step> = {}): Step {
+  return {
+    name,
+    run,
+    when: "success",
+    timeoutSeconds: undefined,
+    silenceSeconds: undefined,
+    ...more,
+  };
+}
+
+function paperOrder(resultsFolder: string): Omit<AttemptOrder, "spec"> {
+  return {
+    job: "0123456789abcdef",
+    attempt: 1,
+    resultsFolder,
+    acceleration: "tcg",
+    keep: false,
+    logLimitBytes: 1024,
+  };
+}
+
+function paperSpec(): JobSpec {
+  return {
+    image: "paper",
+    cpus: 1,
+    memoryMiB: undefined,
+    diskMiB: undefined,
+    network: "nat",
+    timeoutSeconds: 30,
+    attempts: 1,
+    inputs: [],
+    env: {},
+    steps: [step("hello", "echo hello")],
+    artifacts: [],
+  };
+}
