@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { ConfigError } from "#config/config.ts";
-import { Fault } from "#job/fault.ts";
+import { Fault, type FaultCode } from "#job/fault.ts";
 import { JobFileError } from "#job/job-file-problem.ts";
 import { Ended, type Verdict } from "#job/verdict.ts";
 import { OutputError } from "./print-answer.ts";
@@ -20,12 +20,16 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** The exit status of a job. An image that nobody knows is the job file's mistake, like any other wrong word in it. */
+/** Faults that are mistakes of the job file, though they show only when its image is looked up: nothing was started. */
+const MISTAKES: readonly string[] = ["image-unknown", "disk-too-small"] satisfies FaultCode[];
+
+/** The exit status of a job. */
 export function exitCodeOf(verdict: {
   readonly kind: Verdict["kind"];
   readonly fault?: { readonly code: string };
 }): number {
-  return verdict.fault?.code === "image-unknown" ? EXIT_CODES.wrong : EXIT_CODES[verdict.kind];
+  const isMistake = verdict.fault !== undefined && MISTAKES.includes(verdict.fault.code);
+  return isMistake ? EXIT_CODES.wrong : EXIT_CODES[verdict.kind];
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Config } from "#config/config.ts";
-import { runJob } from "#host/runner/run-job.ts";
+import { runAttempts } from "#host/runner/run-attempts.ts";
 import { openHouse } from "./house.ts";
 import type { Host } from "./run-job-file.ts";
 
@@ -8,9 +8,7 @@ export async function openHost(config: Config): Promise<Host> {
   const house = await openHouse(config);
   return {
     state: house.state,
-    runAttempts: async (order, journal, signal) => [
-      await runJob(house, { ...order, attempt: 1 }, journal, signal),
-    ],
+    runAttempts: (order, journal, signal) => runAttempts(house, order, journal, signal),
     [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
   };
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { Config } from "#config/config.ts";
-import type { AttemptOrder, AttemptReport, Journal } from "#host/runner/attempt.ts";
+import type { AttemptOrder, Journal } from "#host/runner/attempt.ts";
+import type { Reports } from "#host/runner/run-attempts.ts";
 import type { StateFolder } from "#host/runner/state-folder.ts";
 import { readJobFile } from "#job/job-file.ts";
 import type { Override } from "#job/job-file-overrides.ts";
@@ -46,7 +47,7 @@ export type Host = AsyncDisposable & {
     order: Omit<AttemptOrder, "attempt">,
     journal: Journal,
     signal: AbortSignal,
-  ): Promise<readonly [...AttemptReport[], AttemptReport]>;
+  ): Promise<Reports>;
 };
 
 /**

@@ -1,5 +1,6 @@
 import { arch, cpus, hostname, release, totalmem } from "node:os";
 import type { AttemptReport } from "#host/runner/attempt.ts";
+import type { Reports } from "#host/runner/run-attempts.ts";
 import type { VerdictDocument } from "./verdict-schema.ts";
 
 /** What the reports of the attempts do not know about the run. */
@@ -15,10 +16,7 @@ export type RunFacts = {
 };
 
 /** Everything there is to say about a run, its attempts in order, as `verdict.json` and `--json` have it. */
-export function verdictDocument(
-  reports: readonly [...AttemptReport[], AttemptReport],
-  run: RunFacts,
-): VerdictDocument {
+export function verdictDocument(reports: Reports, run: RunFacts): VerdictDocument {
   const report = reports.at(-1) as AttemptReport;
   const { verdict, phases, steps, artifacts, refused, image, acceleration, machine, kept } = report;
   return {

@@ -2,16 +2,17 @@ import { CommanderError } from "commander";
 import { expect, test } from "vitest";
 import { exitCodeOf, explainError, UsageError } from "#cli/exit-code.ts";
 import { ConfigError } from "#config/config.ts";
-import { Fault } from "#job/fault.ts";
+import { Fault, type FaultCode } from "#job/fault.ts";
 import { JobFileError } from "#job/job-file-problem.ts";
 import { Ended, reportOf } from "#job/verdict.ts";
 
 test("each verdict has its exit status", () => {
-  const broken = (code: "image-unknown" | "image-unbootable") =>
+  const broken = (code: FaultCode) =>
     ({ kind: "broken", fault: reportOf(new Fault(code, "x")) }) as const;
   expect(exitCodeOf({ kind: "passed" })).toBe(0);
   expect(exitCodeOf({ kind: "failed" })).toBe(1);
   expect(exitCodeOf(broken("image-unknown"))).toBe(2);
+  expect(exitCodeOf(broken("disk-too-small"))).toBe(2);
   expect(exitCodeOf(broken("image-unbootable"))).toBe(3);
   expect(exitCodeOf({ kind: "timed-out" })).toBe(4);
   expect(exitCodeOf({ kind: "cancelled" })).toBe(130);
