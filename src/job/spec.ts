@@ -31,7 +31,7 @@ export type Input = {
 };
 
 /** When a step runs, given how the steps before it went. */
-export type When = "success" | "failure" | "always";
+type When = "success" | "failure" | "always";
 
 /** One command of a job. */
 export type Step = {

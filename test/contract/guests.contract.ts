@@ -169,7 +169,7 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
 }
 
 /** A step with a log in `folder`. */
-export function step(
+function step(
   folder: string,
   number: number,
   run: string,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { HostView } from "#host/doctor/host-view.ts";
 
 /** Nobody's: QEMU's user as far as these tests go. */
-export const QEMU_USER = { uid: 64_998, gid: 64_998 };
+const QEMU_USER = { uid: 64_998, gid: 64_998 };
 
 const PROC = {
   meminfo: "MemTotal:       16000000 kB\nMemAvailable:    8000000 kB\n",

@@ -18,7 +18,7 @@ export type Ran = {
 };
 
 /** The parts of `verdict.json` that tests look at. */
-export type VerdictDocument = {
+type VerdictDocument = {
   readonly verdict: Verdict;
   readonly attempts: readonly unknown[];
   readonly [key: string]: unknown;

@@ -75,10 +75,7 @@ export async function readRecords(
 }
 
 /** One machine's record. */
-export async function readRecord(
-  state: StateFolder,
-  name: string,
-): Promise<MachineRecord | undefined> {
+async function readRecord(state: StateFolder, name: string): Promise<MachineRecord | undefined> {
   const path = join(machineFolder(state, name), MACHINE_FILES.record);
   const text = await readFile(path, "utf8").catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as MachineRecord);
