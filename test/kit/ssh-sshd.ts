@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -53,10 +54,8 @@ export async function startSshd(): Promise<LoopbackSshd> {
   );
   const server = { child: undefined as ReturnType<typeof spawn> | undefined };
   const start = async () => {
-    // Its own process group, so that the children that serve connections can be ended with it.
     const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", join(folder, "config")], {
       stdio: "ignore",
-      detached: true,
       env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     });
     server.child = child;
@@ -66,7 +65,8 @@ export async function startSshd(): Promise<LoopbackSshd> {
     const { child } = server;
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
-    process.kill(-child.pid, "SIGKILL");
+    // Those that serve a connection are in sessions of their own.
+    for (const pid of [...serversBelow(child.pid), child.pid]) process.kill(pid, "SIGKILL");
     await gone;
   };
   await start();
@@ -84,9 +84,32 @@ export async function startSshd(): Promise<LoopbackSshd> {
     start,
     [Symbol.asyncDispose]: async () => {
       await kill();
+      endSteps(folder);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Process ids of the sshd processes below one, and not of the commands that they run. */
+function serversBelow(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return (children === "" ? [] : children.split(" "))
+    .map(Number)
+    .filter((child) => readFileSync(`/proc/${child}/comm`, "utf8").trim() === "sshd")
+    .flatMap((child) => [child, ...serversBelow(child)]);
+}
+
+/** Ends the steps that a test has left running: whatever has the test's folder in its command line, with its group. */
+function endSteps(folder: string): void {
+  for (const pid of readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(`${folder}/`)) continue;
+      process.kill(Number(pid), "SIGKILL");
+      process.kill(-Number(pid), "SIGKILL");
+    } catch {
+      // It has ended by itself, or leads no group.
+    }
+  }
 }
 
 /** A port of 127.0.0.1 that nobody listens on. */

@@ -133,16 +133,11 @@ export class SshConnection implements Disposable {
   async exec(command: string, signal: AbortSignal): Promise<Exec> {
     signal.throwIfAborted();
     if (this.lost.aborted) throw this.lost.reason;
-    const channel = await this.#openChannel(command, signal);
-    this.#channels.add(channel);
-    const exec = new Exec(channel, this.lost);
+    const exec = await this.#open(command, signal);
     const onAbort = () => exec[Symbol.dispose]();
     if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
-    channel.once("close", () => {
-      this.#channels.delete(channel);
-      signal.removeEventListener("abort", onAbort);
-    });
+    exec.ended.catch(() => undefined).finally(() => signal.removeEventListener("abort", onAbort));
     return exec;
   }
 
@@ -174,8 +169,8 @@ export class SshConnection implements Disposable {
     this.#socket.destroy();
   }
 
-  async #openChannel(command: string, signal: AbortSignal): Promise<ClientChannel> {
-    const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
+  async #open(command: string, signal: AbortSignal): Promise<Exec> {
+    const { promise, resolve, reject } = Promise.withResolvers<Exec>();
     const onAbort = () => reject(signal.reason);
     const onLost = () => reject(this.lost.reason);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -184,9 +179,13 @@ export class SshConnection implements Disposable {
       if (error !== undefined && error !== null) {
         return reject(new ConnectionLost(`no channel: ${error.message}`, { cause: error }));
       }
+      // At once: a short command's end may be in the same packet as the answer to its beginning.
+      const exec = new Exec(channel, this.lost);
+      this.#channels.add(channel);
+      channel.once("close", () => this.#channels.delete(channel));
       // Nobody waits any more: the channel must not stay open with its window unread.
-      if (signal.aborted || this.lost.aborted) channel.resume().close();
-      resolve(channel);
+      if (signal.aborted || this.lost.aborted) exec[Symbol.dispose]();
+      resolve(exec);
     });
     try {
       return await promise;
