@@ -169,7 +169,7 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
 }
 
 /** A step with a log in `folder`. */
-function step(
+export function step(
   folder: string,
   number: number,
   run: string,
