@@ -20,7 +20,7 @@ test("quickstart ends with a passed job whose log, artifact and verdict are show
   expect(stdout).toMatch(/-- .*\/steps\/01-\S+\.log \(\d+ bytes\)\n\S/);
   expect(stdout).toMatch(/-- .*\/artifacts\/\S+ \(\d+ bytes\)\n\S/);
   expect(JSON.parse(await readFile(join(results, "verdict.json"), "utf8"))).toMatchObject({
-    verdict: "passed",
+    verdict: { kind: "passed" },
   });
   await expectNothingLeft();
 });

@@ -52,7 +52,7 @@ test("npm test fails when its tests leave a machine behind", async () => {
     `[ "$tier" != e2e ] || { echo 0123abcd0123 >"$TESTBED_TEST_STATE/installation"; ${start} }`,
   );
   await command("sh", ["-c", 'echo >"$1"', "sh", pipe]);
-  expect(stdout).toMatch(/left behind:\n\d+ .*qemu-system-left/);
+  expect(stdout).toMatch(/left behind, and now removed:\n\d+ .*qemu-system-left/);
   expect(stdout).toContain("== npm test: FAILED: leavings");
   expect(exitCode).toBe(1);
 });
