@@ -5,7 +5,7 @@ import { PAPER_IMAGE } from "./orders.ts";
 import { LoopbackMachine } from "./ssh-machine.ts";
 
 /** Deadlines short enough for tests of what goes wrong. */
-export const HASTY = {
+const HASTY = {
   handshakeSeconds: 2,
   graceSeconds: 0.2,
   floorSeconds: 0.5,

@@ -66,7 +66,7 @@ export const REQUIREMENTS = [
   hint: string;
 }[];
 
-export type Requirement = (typeof REQUIREMENTS)[number];
+type Requirement = (typeof REQUIREMENTS)[number];
 export type RequirementName = Requirement["name"];
 
 /** What the boot has come to: each requirement is met once, and what went wrong last is kept for the evidence. */

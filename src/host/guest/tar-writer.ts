@@ -15,7 +15,7 @@ export type TarHeader = {
   readonly target?: string;
 };
 
-export const TAR_BLOCK_BYTES = 512;
+const TAR_BLOCK_BYTES = 512;
 const NAME_BYTES = 100;
 const FLAGS = { file: "0", link: "2", folder: "5" } as const;
 /** The largest number that eleven octal digits hold. */

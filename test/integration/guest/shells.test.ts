@@ -1,0 +1,132 @@
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { quote } from "#host/guest/quote.ts";
+import { scratchFolder } from "#test/kit/scratch.ts";
+
+const RUNNER = fileURLToPath(import.meta.resolve("#host/guest/runner.sh"));
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The userlands that guests have: who is `sh`, and where every other command comes from. */
+const USERLANDS = {
+  "dash and coreutils": { shell: "/bin/dash", isBusybox: false },
+  "bash and coreutils": { shell: "/bin/bash", isBusybox: false },
+  "busybox alone": { shell: "/bin/busybox", isBusybox: true },
+} as const;
+
+type Ran = { stdout: string; stderr: string; code: number };
+
+/** Runs the runner as a guest's SSH server would, in a userland. */
+async function userland(name: keyof typeof USERLANDS) {
+  const folder = await scratchFolder();
+  const { shell, isBusybox } = USERLANDS[name];
+  const bin = join(folder.path, "bin");
+  const state = join(folder.path, "run");
+  mkdirSync(bin);
+  mkdirSync(state);
+  writeFileSync(join(state, "runner"), readFileSync(RUNNER));
+  if (isBusybox) execFileSync(shell, ["--install", "-s", bin]);
+  else symlinkSync(shell, join(bin, "sh"));
+  const env = { PATH: isBusybox ? bin : `${bin}:${SYSTEM_PATH}`, HOME: folder.path };
+  const run = (words: string[], input: string): Promise<Ran> => {
+    const { promise, resolve } = Promise.withResolvers<Ran>();
+    const args = [join(state, "runner"), join(folder.path, "logs"), ...words];
+    const options = { env, encoding: "latin1", cwd: folder.path } as const;
+    const child = execFile(join(bin, "sh"), args, options, (error, stdout, stderr) => {
+      resolve({ stdout, stderr, code: Number(error?.code ?? 0) });
+    });
+    child.stdin?.end(input);
+    return promise;
+  };
+  const step = (number: number, text: string, limits = ["2048", "0", "0"]) =>
+    run(["step", String(number), "0", ...limits, "0", String(text.length)], text);
+  return { folder: folder.path, run, step, [Symbol.asyncDispose]: folder[Symbol.asyncDispose] };
+}
+
+for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
+  test(`${name}: output and exit status come back apart`, async () => {
+    await using guest = await userland(name);
+    const ran = await guest.step(1, "echo out; echo err >&2; exit 3");
+    expect(ran).toEqual({ stdout: "out\nerr\n", stderr: "end ended code 3 8\n", code: 0 });
+  });
+
+  test(`${name}: a log is cut exactly, and everything is counted`, async () => {
+    await using guest = await userland(name);
+    const ran = await guest.step(1, "head -c 3000000 /dev/zero; exit 5", ["100", "0", "0"]);
+    expect(ran.stdout).toHaveLength(51_200);
+    expect(ran.stderr).toBe("end ended code 5 3000000\n");
+  });
+
+  test(`${name}: a step that overruns or falls silent is ended`, async () => {
+    await using guest = await userland(name);
+    const slow = "echo begun; trap 'exit 9' TERM; sleep 100 & wait";
+    const [late, silent] = await Promise.all([
+      guest.step(1, slow, ["100", "1", "0"]),
+      guest.step(2, slow, ["100", "0", "1"]),
+    ]);
+    expect(late.stderr).toBe("end timed-out code 9 6\n");
+    expect(silent.stderr).toBe("end silent code 9 6\n");
+  });
+
+  test(`${name}: following begins where it is told to`, async () => {
+    await using guest = await userland(name);
+    await guest.step(1, "printf 0123456789");
+    const again = await guest.run(["step", "1", "4", "100", "0", "0", "0", "4"], "true");
+    expect(again).toEqual({ stdout: "456789", stderr: "end ended code 0 10\n", code: 0 });
+  });
+
+  test(`${name}: half a step is never started`, async () => {
+    await using guest = await userland(name);
+    const ran = await guest.run(["step", "1", "0", "100", "0", "0", "0", "99"], "echo half");
+    expect(ran).toEqual({ stdout: "", stderr: "", code: 71 });
+  });
+
+  test(`${name}: a step may leave something running that holds its output`, async () => {
+    await using guest = await userland(name);
+    const ran = await guest.step(1, "sleep 20 & echo $!");
+    process.kill(Number(ran.stdout), "SIGKILL");
+    expect(ran.stderr).toBe("end ended code 0 unknown\n");
+  });
+
+  test(`${name}: strange file names are collected as they are`, async () => {
+    await using guest = await userland(name);
+    const names = ["plain", "-rf", "a b", "$(x)", "`x`", "*", "[a]", "'", '"', "\\", "é", ";"];
+    mkdirSync(join(guest.folder, "out/deep [x]/er"), { recursive: true });
+    for (const file of names) {
+      writeFileSync(join(guest.folder, "out", `${file}.txt`), "x");
+      writeFileSync(join(guest.folder, "out/deep [x]/er", `${file}.txt`), "x");
+    }
+    writeFileSync(join(guest.folder, "out", "line\nbreak.txt"), "x");
+    const ran = await guest.run(["collect", "."], "./out/**/*.txt\n./none\n");
+    expect(ran.stderr.split("\n").sort()).toEqual(["", "breaks 1", "nothing 2"]);
+    writeFileSync(join(guest.folder, "got.tar"), Buffer.from(ran.stdout, "latin1"));
+    const listed = execFileSync("tar", [
+      "-tf",
+      join(guest.folder, "got.tar"),
+      "--quoting-style=literal",
+    ]);
+    const expected = names.flatMap((file) => [`out/${file}.txt`, `out/deep [x]/er/${file}.txt`]);
+    const got = listed.toString().trim().split("\n");
+    expect(got.map((file) => file.replace(/^\.\//, "")).sort()).toEqual(expected.sort());
+  });
+}
+
+for (const shell of ["dash", "bash", "busybox"]) {
+  test(`${shell} reads a quoted value as it was`, () => {
+    const text = fc
+      .array(fc.constantFrom("'", '"', "\\", "$", "`", "\n", " ", "*", "!", "\t", "a", "é", "~"))
+      .map((letters) => letters.join(""));
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 40 }), (values) => {
+        const script = `printf '%s\\0' ${values.map(quote).join(" ")} end`;
+        const args = shell === "busybox" ? ["sh", "-c", script] : ["-c", script];
+        const out = execFileSync(shell, args).toString();
+        expect(out.split("\0").slice(0, -1)).toEqual([...values, "end"]);
+      }),
+      { numRuns: 20 },
+    );
+  });
+}

@@ -1,0 +1,27 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { metaData, userData } from "#host/guest/seed.ts";
+
+const SAMPLE = new URL("../../fixtures/seed/", import.meta.url);
+const sample = readFileSync(new URL("user-data", SAMPLE), "utf8");
+
+/** What the sample was made of. */
+const SEED = {
+  name: "testbed-0123abcd-0123456789abcdef",
+  login: "root",
+  clientPublicKey: /- (ssh-ed25519 .*)/.exec(sample)?.[1] ?? "",
+  hostPublicKey: /ed25519_public: (.*)/.exec(sample)?.[1] ?? "",
+  hostPrivateKey: (/\|\n((?: {4}.*\n)+)/.exec(sample)?.[1] ?? "").replace(/^ {4}/gm, ""),
+};
+
+test("the seed keeps the layout that images read", () => {
+  expect(userData(SEED)).toBe(sample);
+  expect(metaData(SEED.name)).toBe(readFileSync(new URL("meta-data", SAMPLE), "utf8"));
+});
+
+test("a name or a login that is no plain one never becomes part of a seed", () => {
+  for (const bad of ["", "UPPER", "a b", "a\nroot: x", "-x", "x".repeat(64), "é"]) {
+    expect(() => userData({ ...SEED, name: bad })).toThrow(TypeError);
+    expect(() => userData({ ...SEED, login: bad })).toThrow(TypeError);
+  }
+});
