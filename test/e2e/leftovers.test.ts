@@ -1,6 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { connectLibvirt } from "#libvirt/client.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { TEST_STATE } from "#test/kit/house.ts";
 import { expectNothingLeft, leftovers } from "#test/kit/leftovers.ts";
@@ -42,6 +44,29 @@ test("three runs at once pass and leave nothing behind", async () => {
   }
   await expectNothingLeft();
 });
+
+test("twenty runs in a row leave nothing behind, and one network", async () => {
+  const before = await surroundings();
+  for (let count = 0; count < 20; count += 1) {
+    await using job = await startJob(quick);
+    const ran = await job.done;
+    expect(ran.exitCode, ran.stderr).toBe(0);
+  }
+  await expectNothingLeft();
+  const after = await surroundings();
+  expect(after.temporary).toEqual(before.temporary);
+  expect(after.state).toEqual(before.state);
+  expect(after.networks.filter((name) => !before.networks.includes(name)).length).toBeLessThan(2);
+}, 600_000);
+
+/** What a run could litter: temporary folders, the state folder, networks. */
+async function surroundings() {
+  const list = async (path: string) => (await readdir(path).catch(() => [])).sort();
+  await using libvirt = await connectLibvirt("qemu:///system");
+  const networks = (await libvirt.networks.list()).map(({ name }) => name);
+  const temporary = (await list(tmpdir())).filter((name) => name.startsWith("testbed"));
+  return { temporary, state: await list(TEST_STATE), networks };
+}
 
 test("a QEMU process that dies mid-step ends the run as machine-crashed within seconds", async () => {
   await using job = await startJob(sleeps);
