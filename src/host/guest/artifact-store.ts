@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import type { Artifact } from "#job/verdict.ts";
 import { diskFault } from "./disk-fault.ts";
-import type { StoreThread } from "./store-thread.ts";
+import type { FileThread } from "./file-thread.ts";
 
 /** Small files go to the other thread in batches of about this much. */
 const BATCH_BYTES = 128 * 1024;
@@ -14,8 +14,6 @@ type Batched = {
   readonly done: PromiseWithResolvers<Artifact | undefined>;
 };
 
-let streams = 0;
-
 /**
  * Files that came home, below a folder of their own that nobody else writes to. A file gets its checked name only when that
  * is free; nothing is ever replaced and no link followed. Its SHA-256 is what it is known by from then on. What breaks off
@@ -23,17 +21,17 @@ let streams = 0;
  */
 export class ArtifactStore {
   readonly #folder: string;
-  readonly #thread: StoreThread;
+  readonly #thread: FileThread;
   #batch: Batched[] = [];
   #batchBytes = 0;
 
-  private constructor(folder: string, thread: StoreThread) {
+  private constructor(folder: string, thread: FileThread) {
     this.#folder = folder;
     this.#thread = thread;
   }
 
   /** Makes the folder. Throws host-disk-full. */
-  static async open(folder: string, thread: StoreThread): Promise<ArtifactStore> {
+  static async open(folder: string, thread: FileThread): Promise<ArtifactStore> {
     try {
       await mkdir(folder, { recursive: true, mode: 0o755 });
     } catch (error) {
@@ -68,7 +66,7 @@ export class ArtifactStore {
       start += file.content.length;
       return at;
     });
-    this.#thread.ask({ kind: "put", folder: this.#folder, files, content: content.buffer }).then(
+    this.#thread.store({ kind: "put", folder: this.#folder, files, content: content.buffer }).then(
       (digests) => {
         for (const [index, { path, content: own, done }] of batch.entries()) {
           const sha256 = digests[index];
@@ -83,21 +81,21 @@ export class ArtifactStore {
 
   /** Stores a file piece by piece. Undefined and throws as `put`; what the content throws leaves nothing behind. */
   async putStream(path: string, content: AsyncIterable<Buffer>): Promise<Artifact | undefined> {
-    streams += 1;
-    const stream = streams;
-    const [begun] = await this.#thread.ask({ kind: "begin", stream, folder: this.#folder, path });
+    const stream = this.#thread.newStream();
+    const [begun] = await this.#thread.store({ kind: "begin", stream, folder: this.#folder, path });
     let bytes = 0;
     try {
       for await (const piece of gathered(content)) {
         bytes += piece.byteLength;
-        if (begun !== undefined) await this.#thread.ask({ kind: "piece", stream, content: piece });
+        if (begun !== undefined)
+          await this.#thread.store({ kind: "piece", stream, content: piece });
       }
     } catch (error) {
-      await this.#thread.ask({ kind: "abandon", stream });
+      await this.#thread.store({ kind: "abandon", stream });
       throw error;
     }
     if (begun === undefined) return undefined;
-    const [sha256] = await this.#thread.ask({ kind: "end", stream });
+    const [sha256] = await this.#thread.store({ kind: "end", stream });
     return sha256 === undefined ? undefined : { path, bytes, sha256 };
   }
 }

@@ -3,6 +3,7 @@ import { Fault } from "#job/fault.ts";
 import { type Globs, sortGlobs } from "./artifact-globs.ts";
 import { ArtifactStore } from "./artifact-store.ts";
 import type { SshConnection } from "./connection.ts";
+import type { FileThread } from "./file-thread.ts";
 import type { GuestLink } from "./guest-link.ts";
 import { Harvest, OfferTooLarge } from "./harvest.ts";
 import { ArchiveError, ArchiveReader } from "./read-archive.ts";
@@ -10,12 +11,11 @@ import { Refusals } from "./refusals.ts";
 import { runnerCommand } from "./runner.ts";
 import { ConnectionLost } from "./ssh-errors.ts";
 import { Stall } from "./stall.ts";
-import type { StoreThread } from "./store-thread.ts";
 
 export type CollectOrder = {
   readonly patterns: readonly string[];
   readonly folder: string;
-  readonly thread: StoreThread;
+  readonly thread: FileThread;
 };
 
 /**

@@ -4,9 +4,10 @@ import { Fault } from "#job/fault.ts";
 import type { Input } from "#job/spec.ts";
 import { printable } from "#lib/printable.ts";
 import type { SshConnection } from "./connection.ts";
+import type { FileThread } from "./file-thread.ts";
 import type { GuestLink } from "./guest-link.ts";
 import { quote } from "./quote.ts";
-import { readExactly, readFolder, unreadable } from "./read-folder.ts";
+import { readFile, unreadable } from "./read-file.ts";
 import { ConnectionLost } from "./ssh-errors.ts";
 import { Stall } from "./stall.ts";
 
@@ -22,13 +23,19 @@ type Source = {
 /** What the guest's command ends with when fewer bytes came than were promised. */
 const CUT_SHORT_CODE = 71;
 
+export type SendOrder = {
+  readonly inputs: readonly Input[];
+  readonly onBytes: (sent: number) => void;
+  readonly thread: FileThread;
+};
+
 /**
  * Sends files and folders, each streamed over one channel; all are looked at before the first byte goes. A file appears
  * under its name only when it is whole. What was sent when a connection is lost is sent again.
  */
 export async function sendInputs(
   link: GuestLink,
-  order: { readonly inputs: readonly Input[]; readonly onBytes: (sent: number) => void },
+  order: SendOrder,
   signal: AbortSignal,
 ): Promise<void> {
   const sources: Source[] = [];
@@ -46,7 +53,7 @@ export async function sendInputs(
         sent += bytes;
         order.onBytes(before + sent);
       };
-      await sendOne({ connection, source, onPiece }, use);
+      await sendOne({ connection, source, thread: order.thread, onPiece }, use);
     }, stall.signal);
     before += sent;
   }
@@ -70,20 +77,23 @@ async function look({ from, to }: Input): Promise<Source> {
   }
 }
 
+type Sending = {
+  readonly connection: SshConnection;
+  readonly source: Source;
+  readonly thread: FileThread;
+  readonly onPiece: (bytes: number) => void;
+};
+
 async function sendOne(
-  {
-    connection,
-    source,
-    onPiece,
-  }: { connection: SshConnection; source: Source; onPiece: (bytes: number) => void },
+  { connection, source, thread, onPiece }: Sending,
   signal: AbortSignal,
 ): Promise<void> {
   const command = source.isFolder ? folderCommand(source) : fileCommand(source);
   using exec = await connection.exec(command, signal);
   exec.discard();
   const content = source.isFolder
-    ? readFolder(source.path)
-    : readExactly(source.path, source.bytes);
+    ? thread.readFolder(source.path)
+    : readFile(source.path, source.bytes);
   try {
     for await (const piece of content) {
       await exec.write(piece);

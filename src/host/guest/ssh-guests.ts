@@ -13,19 +13,19 @@ import type { MachineIdentity } from "#job/machine-name.ts";
 import type { Input } from "#job/spec.ts";
 import { collectFiles } from "./collect.ts";
 import { connectGuest } from "./connect.ts";
+import { FileThread } from "./file-thread.ts";
 import type { GuestLink } from "./guest-link.ts";
 import { GUEST_DEFAULTS, type GuestOptions } from "./guest-options.ts";
 import { makeKeyPair } from "./keys.ts";
 import { runStep } from "./run-step.ts";
 import { writeSeed } from "./seed.ts";
 import { sendInputs } from "./send.ts";
-import { StoreThread } from "./store-thread.ts";
 import { limitYoungGarbage } from "./young-garbage.ts";
 
 /** Guests over SSH. */
 export class SshGuests implements Guests {
   readonly #options: GuestOptions;
-  readonly #thread = new StoreThread();
+  readonly #thread = new FileThread();
 
   constructor(options: Partial<GuestOptions> = {}) {
     this.#options = { ...GUEST_DEFAULTS, ...options };
@@ -69,9 +69,9 @@ export class SshGuests implements Guests {
 
 class SshGuest implements Guest {
   readonly #link: GuestLink;
-  readonly #thread: StoreThread;
+  readonly #thread: FileThread;
 
-  constructor(link: GuestLink, thread: StoreThread) {
+  constructor(link: GuestLink, thread: FileThread) {
     this.#link = link;
     this.#thread = thread;
   }
@@ -85,7 +85,7 @@ class SshGuest implements Guest {
     onBytes: (sent: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    await sendInputs(this.#link, { inputs, onBytes }, signal);
+    await sendInputs(this.#link, { inputs, onBytes, thread: this.#thread }, signal);
   }
 
   async run(order: StepOrder, signal: AbortSignal): Promise<StepEnd> {

@@ -2,10 +2,11 @@ import { createHash, type Hash, hash } from "node:crypto";
 import { closeSync, constants, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parentPort } from "node:worker_threads";
-import type { Digests, StoreReply, StoreRequest } from "./store-thread.ts";
+import type { Digests, FileReply, FileRequest } from "./file-thread.ts";
+import { readFolder, UnreadableFile } from "./read-folder.ts";
 
 /**
- * The inside of `store-thread.ts`. Plain calls write thousands of small files in a third of the time that asynchronous ones
+ * The inside of `file-thread.ts`. Plain calls write thousands of small files in a third of the time that asynchronous ones
  * take, and hold up nobody here. One request after the other.
  */
 
@@ -14,6 +15,7 @@ const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | consta
 const TAKEN_CODES = ["EEXIST", "ENOTDIR", "EISDIR", "ELOOP"];
 
 const streams = new Map<number, { path: string; file: number; hash: Hash }>();
+const reads = new Map<number, Generator<Uint8Array<ArrayBuffer>>>();
 let lastParent: string | undefined;
 
 /** Opens a new file; undefined when the name, or one of its folders', is taken. */
@@ -56,6 +58,8 @@ function begin(stream: number, path: string): Digests {
 }
 
 function abandon(stream: number): Digests {
+  reads.get(stream)?.return(undefined);
+  reads.delete(stream);
   const at = streams.get(stream);
   streams.delete(stream);
   if (at === undefined) return [];
@@ -64,11 +68,15 @@ function abandon(stream: number): Digests {
   return [];
 }
 
-function answer(request: StoreRequest): Digests {
+function answer(request: Exclude<FileRequest, { kind: "next" }>): Digests {
   if (request.kind === "put") {
     return request.files.map(({ path, start, bytes }) => {
       return put(join(request.folder, path), new Uint8Array(request.content, start, bytes));
     });
+  }
+  if (request.kind === "read") {
+    reads.set(request.stream, readFolder(request.folder));
+    return [];
   }
   if (request.kind === "begin") return begin(request.stream, join(request.folder, request.path));
   const at = streams.get(request.stream);
@@ -84,13 +92,19 @@ function answer(request: StoreRequest): Digests {
   return [at.hash.digest("hex")];
 }
 
-parentPort?.on("message", ({ id, request }: { id: number; request: StoreRequest }) => {
-  let reply: StoreReply;
+function replyTo(id: number, request: FileRequest): FileReply {
   try {
-    reply = { id, digests: answer(request) };
+    if (request.kind !== "next") return { id, digests: answer(request) };
+    const content = reads.get(request.stream)?.next().value;
+    return { id, digests: [], ...(content === undefined ? {} : { content }) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    reply = { id, digests: [], error: { code, message } };
+    const path = error instanceof UnreadableFile ? { path: error.path } : {};
+    return { id, digests: [], error: { code, message, ...path } };
   }
-  parentPort?.postMessage(reply);
+}
+
+parentPort?.on("message", ({ id, request }: { id: number; request: FileRequest }) => {
+  const reply = replyTo(id, request);
+  parentPort?.postMessage(reply, reply.content === undefined ? [] : [reply.content.buffer]);
 });
