@@ -5,22 +5,13 @@ import type { HostView, LibvirtAnswer } from "#host/doctor/host-view.ts";
 import { qemuUser } from "#host/hypervisor/qemu-reach.ts";
 import { fromXml } from "#host/hypervisor/xml.ts";
 import { readFinding } from "#host/runner/settle-acceleration.ts";
+import { PROGRAM_FOLDERS } from "#lib/programs.ts";
 import { connectLibvirt, type Libvirt } from "#libvirt/client.ts";
 import type { Version } from "#libvirt/host.ts";
 import { parseUri } from "#libvirt/uri.ts";
 
 /** Shorter than the deadline of the checks that wait for it, so that they can say more than "no answer". */
 const LIBVIRT_MS = 20_000;
-
-/** Programs that libvirt and testbed run by themselves, wherever the user's PATH leads. */
-const PROGRAM_FOLDERS = [
-  "/usr/local/sbin",
-  "/usr/local/bin",
-  "/usr/sbin",
-  "/usr/bin",
-  "/sbin",
-  "/bin",
-];
 
 /** This host, as the checks look at it. Disposing closes the connection to libvirt, if there is one. */
 export async function thisHost(config: Config): Promise<HostView & AsyncDisposable> {

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { PROGRAM_FOLDERS } from "./programs.ts";
 
 /** A program that could not be started, failed, or was ended by its limits. Keeps what it said last. */
 export class SpawnError extends Error {
@@ -114,7 +115,7 @@ function explain(file: string, error: unknown, options: SpawnOptions, limit: Abo
 /** What a program gets when nobody says otherwise: nothing of ours, no secrets, messages in plain English. */
 function plainEnvironment(): Record<string, string> {
   return {
-    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH: PROGRAM_FOLDERS.join(":"),
     HOME: "/",
     LC_ALL: "C",
   };

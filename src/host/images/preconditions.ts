@@ -1,16 +1,8 @@
-import { access, constants, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { Fault } from "#job/fault.ts";
+import { isInstalled } from "#lib/programs.ts";
 import type { Recipe } from "./recipe.ts";
 
-const PROGRAM_FOLDERS = [
-  "/usr/local/sbin",
-  "/usr/local/bin",
-  "/usr/sbin",
-  "/usr/bin",
-  "/sbin",
-  "/bin",
-];
 const ARCHITECTURES: Record<string, string> = { x64: "x86_64", arm64: "aarch64" };
 
 /**
@@ -25,7 +17,7 @@ export async function checkPreconditions(recipe: Recipe): Promise<void> {
     );
   const missing = new Set<string>();
   for (const [program, debianPackage] of Object.entries(recipe.tools))
-    if (!(await isProgram(program))) missing.add(debianPackage);
+    if (!(await isInstalled(program))) missing.add(debianPackage);
   if (missing.size > 0)
     throw new Fault(
       "host-tool-missing",
@@ -52,18 +44,4 @@ async function checkRelease({ name, releases }: Recipe): Promise<void> {
       `image ${name} is built from packages of Debian ${releases.join(" or ")}, and this host's are of '${found}'`,
       { stage: "checks" },
     );
-}
-
-async function isProgram(program: string): Promise<boolean> {
-  for (const folder of PROGRAM_FOLDERS) {
-    const path = join(folder, program);
-    if (
-      await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return true;
-  }
-  return false;
 }

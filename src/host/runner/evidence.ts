@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { Verdict } from "#job/verdict.ts";
 import type { AttemptOrder } from "./attempt.ts";
 import type { Chronicle } from "./chronicle.ts";
+import type { Holdings } from "./holdings.ts";
 import type { Guest } from "./ports.ts";
 import { RESULT_NAMES } from "./results-folder.ts";
-import type { Holdings } from "./run-job.ts";
 
 /** How long a guest may take to hand out artifacts after its attempt was ended from outside. */
 const LATE_COLLECT_MS = { cancelled: 10_000, other: 60_000 } as const;

@@ -8,9 +8,10 @@ import type { AttemptOrder, AttemptReport, Journal } from "./attempt.ts";
 import { blame } from "./blame.ts";
 import { Chronicle } from "./chronicle.ts";
 import { collectArtifacts, saveEvidence } from "./evidence.ts";
+import type { Holdings } from "./holdings.ts";
 import { keepMachine } from "./keep-machine.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
-import type { Access, Guest, House, Machine } from "./ports.ts";
+import type { House } from "./ports.ts";
 import { RESULT_NAMES } from "./results-folder.ts";
 import { runSteps } from "./run-steps.ts";
 import { settleAcceleration } from "./settle-acceleration.ts";
@@ -18,9 +19,6 @@ import { settleAcceleration } from "./settle-acceleration.ts";
 /** QEMU's security policy covers guests under KVM only: https://www.qemu.org/docs/master/system/security.html. */
 const EMULATION_WARNING =
   "emulated, without KVM: slow, and no protection from a job that attacks the emulator";
-
-/** What an attempt has got so far, for who looks after its endings. */
-export type Holdings = { machine?: Machine; access?: Access; guest?: Guest };
 
 /**
  * One order, one machine, one verdict. Never throws.
