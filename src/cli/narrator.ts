@@ -7,8 +7,13 @@ import { TerminalText } from "#lib/terminal-text.ts";
 import type { Screen } from "./screen.ts";
 import { bytesInWords, durationInWords, outcomeInWords } from "./words.ts";
 
-/** What the reader may be behind before the guest's text is left out on the screen. Its log has all of it. */
-const BEHIND_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * What the reader may be behind before the guest's text is left out on the screen; the step's log has all of it. It is
+ * left out for a second at least and until the reader has caught up: one line says so for a second's worth, not for
+ * each piece.
+ */
+const BEHIND_BYTES = { leaveOut: 512 * 1024, goOn: 64 * 1024 } as const;
+const LEAVE_OUT_MS = 1_000;
 const TICK_MS = 1_000;
 
 const PHASE_WORDS: Readonly<Partial<Record<Phase, string>>> = {
@@ -33,6 +38,7 @@ export class Narrator implements Journal, Disposable {
   #bootSinceMs = performance.now();
   #log = new TerminalText();
   #leftOutBytes = 0;
+  #leftOutSinceMs = 0;
 
   constructor(screen: Screen, output: TerminalOutput, stepCount: number) {
     this.#screen = screen;
@@ -69,7 +75,7 @@ export class Narrator implements Journal, Disposable {
   }
 
   stepLog(_number: number, piece: Buffer): void {
-    if (this.#output.queuedBytes > BEHIND_BYTES_MAX) {
+    if (this.#isBehind()) {
       this.#leftOutBytes += piece.length;
       return;
     }
@@ -102,6 +108,15 @@ export class Narrator implements Journal, Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#ticker);
     this.#screen.status(undefined);
+  }
+
+  #isBehind(): boolean {
+    const { queuedBytes } = this.#output;
+    const nowMs = performance.now();
+    if (this.#leftOutBytes === 0) this.#leftOutSinceMs = nowMs;
+    return this.#leftOutBytes === 0
+      ? queuedBytes > BEHIND_BYTES.leaveOut
+      : queuedBytes > BEHIND_BYTES.goOn || nowMs - this.#leftOutSinceMs < LEAVE_OUT_MS;
   }
 
   #sayLeftOut(): void {

@@ -103,9 +103,10 @@ export async function runJobFile(
     version: order.version,
   });
   const exitCode = await deliver(document, screen);
+  const isAllSaid = await screen.close();
   if (order.json) await printAnswer(`${JSON.stringify(document, null, 2)}\n`);
   // A reader that stands still gets what it has taken so far; it must not hold the process for good.
-  if (!(await screen.close())) process.exit(exitCode);
+  if (!isAllSaid) process.exit(exitCode);
   return exitCode;
 }
 

@@ -106,7 +106,10 @@ async function runStep(
   const kill = () => child.kill("SIGKILL");
   signal.addEventListener("abort", kill);
   child.stdout.on("data", (piece: Buffer) => {
-    log.write(piece);
+    if (!log.write(piece)) {
+      child.stdout.pause();
+      log.once("drain", () => child.stdout.resume());
+    }
     journal.stepLog(number, piece);
   });
   const [exitCode] = (await once(child, "close")) as [number | null];

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { TerminalOutput } from "#lib/terminal-output.ts";
+import { eventually } from "#test/kit/eventually.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -54,6 +55,11 @@ test("a reader that takes nothing stops nobody, and gets everything later", asyn
   }
   expect(await output.isStuckAfter(5000)).toBe(false);
   expect(output.queuedBytes).toBe(0);
+  output.write(writer, "x".repeat(size));
+  const other = openSync(join(folder, "other"), "a");
+  output.write(other, "this does not wait for the pipe");
+  await eventually(() => readFileSync(join(folder, "other"), "utf8") !== "", 5000);
+  closeSync(other);
   closeSync(reader);
   output.write(writer, "nobody reads this");
   expect(await output.isStuckAfter(5000)).toBe(false);
