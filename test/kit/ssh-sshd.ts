@@ -47,6 +47,7 @@ export async function startSshd(): Promise<LoopbackSshd> {
       "PidFile none",
       // Debian's bash reads ~/.bashrc under sshd at the first shell level only; tests must not depend on what is in there.
       "SetEnv SHLVL=5",
+      "Subsystem sftp internal-sftp",
       "MaxStartups 100",
       "MaxSessions 100",
       "",

@@ -4,8 +4,8 @@ import { diskFault } from "./disk-fault.ts";
 import type { FileThread } from "./file-thread.ts";
 
 /** Small files go to the other thread in batches of about this much. */
-const BATCH_BYTES = 128 * 1024;
-const BATCH_FILES = 64;
+const BATCH_BYTES = 256 * 1024;
+const BATCH_FILES = 128;
 const PIECE_BYTES = 512 * 1024;
 
 type Batched = {
@@ -60,13 +60,14 @@ export class ArtifactStore {
     this.#batchBytes = 0;
     if (batch.length === 0) return;
     let start = 0;
-    const files = batch.map((file) => {
+    for (const file of batch) {
       content.set(file.content, start);
-      const at = { path: file.path, start, bytes: file.content.length };
       start += file.content.length;
-      return at;
-    });
-    this.#thread.store({ kind: "put", folder: this.#folder, files, content: content.buffer }).then(
+    }
+    const paths = batch.map(({ path }) => path).join("\n");
+    const sizes = Uint32Array.from(batch, (file) => file.content.length);
+    const request = { kind: "put", folder: this.#folder, paths, sizes } as const;
+    this.#thread.store({ ...request, content: content.buffer }).then(
       (digests) => {
         for (const [index, { path, content: own, done }] of batch.entries()) {
           const sha256 = digests[index];

@@ -7,7 +7,10 @@ export type FileRequest =
   | {
       readonly kind: "put";
       readonly folder: string;
-      readonly files: readonly { path: string; start: number; bytes: number }[];
+      /** One path a line, since a thousand objects cost more to pass on than a thousand files. */
+      readonly paths: string;
+      /** How much of the content each file has, one behind the other. */
+      readonly sizes: Uint32Array;
       readonly content: ArrayBuffer;
     }
   | { readonly kind: "begin"; readonly stream: number; readonly folder: string; path: string }

@@ -70,8 +70,11 @@ function abandon(stream: number): Digests {
 
 function answer(request: Exclude<FileRequest, { kind: "next" }>): Digests {
   if (request.kind === "put") {
-    return request.files.map(({ path, start, bytes }) => {
-      return put(join(request.folder, path), new Uint8Array(request.content, start, bytes));
+    let start = 0;
+    return request.paths.split("\n").map((path, index) => {
+      const content = new Uint8Array(request.content, start, request.sizes[index]);
+      start += content.length;
+      return put(`${request.folder}/${path}`, content);
     });
   }
   if (request.kind === "read") {

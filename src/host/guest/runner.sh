@@ -272,8 +272,11 @@ expand() { # FOLDER PATTERN
 		shift
 		for at; do
 			at=$folder/$at
-			if [ -L "$at" ] || [ -e "$at" ]; then
+			# No process for a file: a pattern may match thousands.
+			if [ -d "$at" ] && ! [ -L "$at" ]; then
 				find "$at" -path "*$newline*" -prune -exec printf 'breaks %s\n' "$index" ';' -o ! -type d -print
+			elif [ -L "$at" ] || [ -e "$at" ]; then
+				case $at in *"$newline"*) echo "breaks $index" ;; *) printf '%s\n' "$at" ;; esac
 			fi
 		done
 		;;
