@@ -11,6 +11,8 @@ const ALONE_RUNS = 3;
 export type MeasureOrder = {
   readonly server: Server;
   readonly rounds: number;
+  /** For each measurement, see `takeTurns`. */
+  readonly budgetMs: number | undefined;
   /** Whether the targets hold here. */
   readonly hasTargets: boolean;
   /** Told what is being measured. */
@@ -42,7 +44,7 @@ async function measure(measurement: Measurement, order: MeasureOrder): Promise<F
       const count = isSlow === true ? Math.ceil(rounds / 3) : rounds;
       sides.push({ name, work: await side(setting), rounds: count });
     }
-    turns.push(...(await takeTurns({ sides, signal })));
+    turns.push(...(await takeTurns({ sides, budgetMs: order.budgetMs, signal })));
   }
   const goals = measurement.goals
     .map(({ limit, ...goal }) => ({

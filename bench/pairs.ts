@@ -14,23 +14,45 @@ export type RoundsOrder = {
     readonly work: Timed;
     readonly rounds: number;
   }[];
+  /** Turns end when this much time has gone and there were a few; undefined: when all are taken. */
+  readonly budgetMs: number | undefined;
   readonly signal: AbortSignal;
 };
+
+/** Fewer say nothing. */
+const ROUNDS_MIN = 5;
+
+/** Whether another round is due: `taken` of `wanted` rounds took `elapsedMs`. */
+export function isRoundDue(
+  { taken, wanted }: { taken: number; wanted: number },
+  elapsedMs: number,
+  budgetMs: number | undefined,
+): boolean {
+  if (taken >= wanted) return false;
+  return taken < ROUNDS_MIN || budgetMs === undefined || elapsedMs < budgetMs;
+}
 
 /**
  * Lets the sides take turns, A B C A B C …, after one turn each that does not count (caches, compiled code, first use of
  * memory). A slow side may drop out early. Stops at the signal.
  */
-export async function takeTurns({ sides, signal }: RoundsOrder): Promise<readonly Round[]> {
+export async function takeTurns({
+  sides,
+  budgetMs,
+  signal,
+}: RoundsOrder): Promise<readonly Round[]> {
   for (const { work } of sides) {
     signal.throwIfAborted();
     await work();
   }
   const rounds: Round[] = [];
-  for (let number = 0; sides.some((side) => number < side.rounds); number += 1) {
+  const wanted = Math.max(...sides.map((side) => side.rounds));
+  const startedMs = performance.now();
+  const elapsedMs = () => performance.now() - startedMs;
+  while (isRoundDue({ taken: rounds.length, wanted }, elapsedMs(), budgetMs)) {
     const isNoisy = !(await awaitQuiet(signal));
     const ms: Record<string, number> = {};
-    for (const side of sides.filter((candidate) => number < candidate.rounds)) {
+    for (const side of sides.filter((candidate) => rounds.length < candidate.rounds)) {
       signal.throwIfAborted();
       ms[side.name] = await side.work();
     }

@@ -12,6 +12,7 @@ import { makeWorkplace } from "./workplace.ts";
 
 /** Few, since an emulated guest takes seconds for a few megabytes. */
 const ROUNDS = 5;
+const BUDGET_MS = 10_000;
 const SIZES: Sizes = { bulkMiB: 16, files: 200, fileBytes: 4096, lines: 50_000 };
 /** Emulated, whatever the host can: what is measured here is a slow other side. */
 const SIZE: Size = { cpus: 1, memoryMiB: 256, acceleration: "tcg" };
@@ -30,7 +31,14 @@ export async function measureGuest(order: PartOrder): Promise<readonly Finding[]
   await prepare(server, signal);
   // No targets: a guest's own forks and ciphers, emulated, are the floor under all sides.
   const hasTargets = false;
-  return await measureServer({ server, rounds: pairs ?? ROUNDS, hasTargets, say, signal });
+  return await measureServer({
+    server,
+    rounds: pairs ?? ROUNDS,
+    budgetMs: pairs === undefined ? BUDGET_MS : undefined,
+    hasTargets,
+    say,
+    signal,
+  });
 }
 
 async function prepare(server: Server, signal: AbortSignal): Promise<void> {

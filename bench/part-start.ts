@@ -6,7 +6,7 @@ import { type BareRun, bareRun } from "./bare-run.ts";
 import { awaitQuiet } from "./foreign-load.ts";
 import { type Amount, type Comparison, compare, type Goal, weigh } from "./goal.ts";
 import { micro } from "./micro.ts";
-import { pairsOf, type Round } from "./pairs.ts";
+import { isRoundDue, pairsOf, type Round } from "./pairs.ts";
 import type { PartOrder } from "./part.ts";
 import { firstAnswerMs } from "./probe.ts";
 import type { Finding } from "./report.ts";
@@ -15,6 +15,8 @@ import { type Run, testbedRun } from "./testbed-run.ts";
 import { makeWorkplace } from "./workplace.ts";
 
 const ROUNDS = 15;
+/** A pair takes about ten seconds where machines are emulated. */
+const BUDGET_MS = 150_000;
 const COMMAND = "echo hello";
 
 const SIDES = {
@@ -54,9 +56,12 @@ export async function measureStart(order: PartOrder): Promise<readonly Finding[]
   await bare();
 
   const turns: Turn[] = [];
-  const count = pairs ?? ROUNDS;
-  for (let number = 1; number <= count; number += 1) {
-    say(`pair ${number} of ${count}`);
+  const wanted = pairs ?? ROUNDS;
+  const budgetMs = pairs === undefined ? BUDGET_MS : undefined;
+  const startedMs = performance.now();
+  const elapsedMs = () => performance.now() - startedMs;
+  while (isRoundDue({ taken: turns.length, wanted }, elapsedMs(), budgetMs)) {
+    say(`pair ${turns.length + 1} of ${wanted}`);
     const isNoisy = !(await awaitQuiet(signal));
     turns.push({ ...(await ours()), bare: await bare(), isNoisy });
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { compare, OURS, weigh } from "#bench/goal.ts";
-import { pairsOf, type Round } from "#bench/pairs.ts";
+import { isRoundDue, pairsOf, type Round } from "#bench/pairs.ts";
 import { targetsOf } from "#bench/report.ts";
 
 const round = (oursMs: number, theirsMs: number | undefined, isNoisy = false): Round => ({
@@ -75,3 +75,18 @@ test("targets are counted over comparisons and amounts alike, those without a li
   ];
   expect(targetsOf([{ part: "b", title: "", findings }])).toEqual({ met: 2, missed: 1 });
 });
+
+test.each([
+  { taken: 4, wanted: 15, elapsedMs: 99, budgetMs: 10, isDue: true },
+  { taken: 5, wanted: 15, elapsedMs: 99, budgetMs: 10, isDue: false },
+  { taken: 5, wanted: 15, elapsedMs: 9, budgetMs: 10, isDue: true },
+  { taken: 5, wanted: 15, elapsedMs: 99, budgetMs: undefined, isDue: true },
+  { taken: 15, wanted: 15, elapsedMs: 0, budgetMs: 10, isDue: false },
+  { taken: 3, wanted: 3, elapsedMs: 0, budgetMs: undefined, isDue: false },
+])(
+  "after $taken of $wanted rounds and $elapsedMs of $budgetMs ms another is due: $isDue",
+  (row) => {
+    const { taken, wanted, elapsedMs, budgetMs, isDue } = row;
+    expect(isRoundDue({ taken, wanted }, elapsedMs, budgetMs)).toBe(isDue);
+  },
+);
