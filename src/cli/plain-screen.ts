@@ -1,7 +1,7 @@
 import { CLOSE_MS, GUESTS, ourMark, type Screen, type ScreenOptions, type Tone } from "./screen.ts";
 import { secondsInWords } from "./words.ts";
 
-/** A status is told after it has lasted so long, and again each time that long: a log that stands still says why. */
+/** A status is told when nothing else was for so long: a log that stands still says why. */
 const STATUS_EVERY_SECONDS = 15;
 
 /** Lines, one after the other, for files, pipes and terminals that cannot move their cursor. */
@@ -10,6 +10,7 @@ export class PlainScreen implements Screen {
   #isGuestLineOpen = false;
   #doing: string | undefined;
   #saidSeconds = 0;
+  #hasMoved = false;
 
   constructor(options: ScreenOptions) {
     this.#options = options;
@@ -17,11 +18,13 @@ export class PlainScreen implements Screen {
 
   line(text: string, tone: Tone = "plain"): void {
     this.endGuest();
+    this.#hasMoved = true;
     this.#options.output.write(2, `${ourMark(tone, this.#options.hasColor)}${text}\n`);
   }
 
   guest(text: string): void {
     if (text === "") return;
+    this.#hasMoved = true;
     const begin = this.#isGuestLineOpen ? "" : GUESTS;
     this.#isGuestLineOpen = !text.endsWith("\n");
     const body = this.#isGuestLineOpen ? text : text.slice(0, -1);
@@ -37,7 +40,9 @@ export class PlainScreen implements Screen {
 
   status(doing: string | undefined, elapsedSeconds = 0): void {
     if (doing !== this.#doing) this.#saidSeconds = 0;
+    else if (this.#hasMoved) this.#saidSeconds = elapsedSeconds;
     this.#doing = doing;
+    this.#hasMoved = false;
     if (doing === undefined || elapsedSeconds - this.#saidSeconds < STATUS_EVERY_SECONDS) return;
     this.#saidSeconds = elapsedSeconds;
     this.line(`${doing} · ${secondsInWords(elapsedSeconds)}`);

@@ -57,12 +57,15 @@ test("plain lines are marked by whose they are, and go to their own descriptors"
   expect(output.byFd[2]).toBe("==> step 1\n==> over\n");
 });
 
-test("a plain screen says now and then that something takes long", () => {
+test("a plain screen says now and then that something takes long, unless other lines do", () => {
   const { screen, output } = plain();
-  for (let seconds = 0; seconds <= 31; seconds += 1) screen.status("waiting", seconds);
+  for (let seconds = 0; seconds <= 40; seconds += 1) {
+    screen.status("waiting", seconds);
+    if (seconds === 20) screen.line("half of it is done");
+  }
   screen.status("something else", 3);
   screen.status(undefined);
-  expect(output.text).toBe("==> waiting · 15 s\n==> waiting · 30 s\n");
+  expect(output.text).toBe("==> waiting · 15 s\n==> half of it is done\n==> waiting · 36 s\n");
 });
 
 test("the status stands below everything and leaves no trace", async () => {
