@@ -43,7 +43,10 @@ now() {
 # How many bytes the step has printed, or a number that grows with it; also after the log is cut.
 printed() {
 	bytes=
-	{ read -r _ _ && read -r _ bytes; } 2>/dev/null <"/proc/$writer/io"
+	# To its end: bash takes what it has read ahead of one file for the beginning of the next.
+	while read -r key value; do
+		[ "$key" != wchar: ] || bytes=$value
+	done 2>/dev/null <"/proc/$writer/io"
 	# A kernel without I/O accounting, or a writer that has ended.
 	[ -n "$bytes" ] || bytes=$(wc -c 2>/dev/null <"$log")
 }
@@ -82,14 +85,22 @@ supervise() { # DIR LOG_BLOCKS TIMEOUT SILENCE
 	log=$logs/${dir##*/}
 	mkdir -p "$logs" 2>/dev/null
 	{ : >"$log"; } 2>/dev/null || log=$dir/log
-	mkfifo "$dir/out" "$dir/sum"
-	# tee writes at once, and past the limit (or on a full disk) it goes on swallowing, so the step never notices;
-	# wc counts everything. ulimit counts blocks of 512 bytes (POSIX); a write past it gives EFBIG, not a signal.
+	mkfifo "$dir/out" "$dir/mid" "$dir/sum"
+	# tee writes at once, and past its limit (or on a full disk) it goes on swallowing, so the step never notices; wc
+	# counts everything. The first half mebibyte is also kept in memory, since a step that fills the disk has something to
+	# say about it. ulimit counts blocks of 512 bytes (POSIX); a write past it gives EFBIG, not a signal.
 	wc -c <"$dir/sum" >"$dir/total" &
+	kept=1024
+	[ "$2" -ge "$kept" ] || kept=$2
+	(
+		trap '' XFSZ
+		ulimit -f "$kept"
+		exec tee -a "$dir/head" <"$dir/out" >"$dir/mid" 2>/dev/null
+	) &
 	(
 		trap '' XFSZ
 		ulimit -f "$2"
-		exec tee -a "$log" <"$dir/out" >"$dir/sum" 2>/dev/null
+		exec tee -a "$log" <"$dir/mid" >"$dir/sum" 2>/dev/null
 	) &
 	writer=$!
 	echo "$$ $writer $log" >"$dir/started"
@@ -209,6 +220,10 @@ follow() { # DIR OFFSET
 		pause=$((pause + (pause + 1) / 2))
 		[ "$pause" -lt 20 ] || pause=20
 	done
+	# What the disk had no room for, as far as it was kept in memory.
+	stored=$(wc -c <"$log")
+	[ "$2" -le "$stored" ] || stored=$2
+	tail -c "+$((stored + 1))" "$dir/head" 2>/dev/null
 	cat "$dir/exit" >&2
 }
 

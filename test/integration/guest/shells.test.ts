@@ -31,19 +31,26 @@ async function userland(name: keyof typeof USERLANDS) {
   if (isBusybox) execFileSync(shell, ["--install", "-s", bin]);
   else symlinkSync(shell, join(bin, "sh"));
   const env = { PATH: isBusybox ? bin : `${bin}:${SYSTEM_PATH}`, HOME: folder.path };
-  const run = (words: string[], input: string): Promise<Ran> => {
+  const start = ([file, ...args]: [string, ...string[]], input: string): Promise<Ran> => {
     const { promise, resolve } = Promise.withResolvers<Ran>();
-    const args = [join(state, "runner"), join(folder.path, "logs"), ...words];
     const options = { env, encoding: "latin1", cwd: folder.path } as const;
-    const child = execFile(join(bin, "sh"), args, options, (error, stdout, stderr) => {
+    const child = execFile(file, args, options, (error, stdout, stderr) => {
       resolve({ stdout, stderr, code: Number(error?.code ?? 0) });
     });
     child.stdin?.end(input);
     return promise;
   };
+  const run = (words: string[], input: string) =>
+    start([join(bin, "sh"), join(state, "runner"), join(folder.path, "logs"), ...words], input);
   const step = (number: number, text: string, limits = ["2048", "0", "0"]) =>
     run(["step", String(number), "0", ...limits, "0", String(text.length)], text);
-  return { folder: folder.path, run, step, [Symbol.asyncDispose]: folder[Symbol.asyncDispose] };
+  return {
+    folder: folder.path,
+    start,
+    run,
+    step,
+    [Symbol.asyncDispose]: folder[Symbol.asyncDispose],
+  };
 }
 
 for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
@@ -69,6 +76,21 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     ]);
     expect(late.stderr).toBe("end timed-out code 9 6\n");
     expect(silent.stderr).toBe("end silent code 9 6\n");
+  });
+
+  test(`${name}: what a step says of a full disk comes home, and how it ended`, async () => {
+    await using guest = await userland(name);
+    const logs = join(guest.folder, "logs");
+    mkdirSync(logs);
+    const mount = `mount -t tmpfs -o size=64k,mode=755 none ${logs} && head -c 70000 /dev/zero >${logs}/full`;
+    const text = "echo no room; seq 1000 9999; exit 6";
+    const words = ["step", "1", "0", "2048", "0", "0", "0", String(text.length)];
+    const command = `${mount}; exec sh ${join(guest.folder, "run/runner")} ${logs} ${words.join(" ")}`;
+    const ran = await guest.start(["unshare", "-m", "/bin/sh", "-c", command], text);
+    expect(ran.stdout).toBe(
+      `no room\n${Array.from({ length: 9000 }, (_, i) => `${i + 1000}\n`).join("")}`,
+    );
+    expect(ran.stderr).toContain("end ended code 6 45008\n");
   });
 
   test(`${name}: following begins where it is told to`, async () => {
