@@ -67,7 +67,8 @@ export async function startSshd(): Promise<LoopbackSshd> {
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     // Those that serve a connection are in sessions of their own.
-    for (const pid of [...serversBelow(child.pid), child.pid]) process.kill(pid, "SIGKILL");
+    for (const pid of serversBelow(child.pid)) endNow(pid);
+    child.kill("SIGKILL");
     await gone;
   };
   await start();
@@ -93,23 +94,37 @@ export async function startSshd(): Promise<LoopbackSshd> {
 
 /** Process ids of the sshd processes below one, and not of the commands that they run. */
 function serversBelow(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  const children = textOf(`/proc/${pid}/task/${pid}/children`);
   return (children === "" ? [] : children.split(" "))
     .map(Number)
-    .filter((child) => readFileSync(`/proc/${child}/comm`, "utf8").trim() === "sshd")
+    .filter((child) => textOf(`/proc/${child}/comm`) === "sshd")
     .flatMap((child) => [child, ...serversBelow(child)]);
+}
+
+/** A file of a process; empty when the process has ended. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return "";
+  }
 }
 
 /** Ends the steps that a test has left running: whatever has the test's folder in its command line, with its group. */
 function endSteps(folder: string): void {
   for (const pid of readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name))) {
-    try {
-      if (!readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(`${folder}/`)) continue;
-      process.kill(Number(pid), "SIGKILL");
-      process.kill(-Number(pid), "SIGKILL");
-    } catch {
-      // It has ended by itself, or leads no group.
-    }
+    if (!textOf(`/proc/${pid}/cmdline`).includes(`${folder}/`)) continue;
+    endNow(Number(pid));
+    endNow(-Number(pid));
+  }
+}
+
+/** Kills a process or, by a negative number, a group; one that has ended is fine. */
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 

@@ -50,12 +50,12 @@ export class Harvest {
     const why = this.#complaintOf(entry);
     if (why === "settled") return await this.#pass(entry);
     if (why !== undefined) {
-      this.#refusals.add(entry.name, why);
+      this.#refuse(entry, why);
       return await this.#pass(entry);
     }
     const admitted = this.#names.admit(entry.name);
     if ("why" in admitted) {
-      this.#refusals.add(entry.name, admitted.why);
+      this.#refuse(entry, admitted.why);
       return await this.#pass(entry);
     }
     this.#bytes += entry.bytes;
@@ -134,8 +134,12 @@ export class Harvest {
     await skip(entry);
   }
 
+  #refuse({ name }: ArchiveEntry, why: string): void {
+    this.#refusals.add(name.startsWith("./") ? name.slice(2) : name, why);
+  }
+
   #keep(entry: ArchiveEntry, artifact: Artifact | undefined): void {
     if (artifact !== undefined) this.#artifacts.push(artifact);
-    else this.#refusals.add(entry.name, "the name is taken by another file or folder");
+    else this.#refuse(entry, "the name is taken by another file or folder");
   }
 }
