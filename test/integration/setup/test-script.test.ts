@@ -5,6 +5,8 @@ import { type CommandEnd, command, PATH } from "#test/kit/command.ts";
 import { ROOT } from "#test/kit/house.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
+const SYSTEM = "qemu:///system";
+
 /** Runs setup/test with an npm whose tiers end as `tiers` says, in shell. */
 async function withTiers(tiers: string): Promise<CommandEnd & { isStateGone: boolean }> {
   await using folder = await scratchFolder();
@@ -31,6 +33,21 @@ test("npm test runs every tier, ends with the runner's closing lines, and tidies
   expect(stdout).toMatch(/== npm test: passed\n$/);
   expect(exitCode).toBe(0);
   expect(isStateGone).toBe(true);
+});
+
+test("npm test takes the networks and the firewall of its installation away", async () => {
+  await using folder = await scratchFolder();
+  const network = join(folder.path, "network.xml");
+  await writeFile(network, "<network><name>testbed-0123abcd-0</name></network>");
+  const { exitCode } = await withTiers(`[ "$tier" != e2e ] || {
+    echo 0123abcd0123 >"$TESTBED_TEST_STATE/installation"
+    virsh -q -c qemu:///system net-define ${network} && nft add table inet testbed_0123abcd
+  }`);
+  expect(exitCode).toBe(0);
+  const { stdout: networks } = await command("virsh", ["-q", "-c", SYSTEM, "net-list", "--all"]);
+  expect(networks).not.toContain("0123abcd");
+  const { stdout: tables } = await command("nft", ["list", "tables"]);
+  expect(tables).not.toContain("0123abcd");
 });
 
 test("npm test fails when one tier fails, runs the others still, and says which", async () => {
