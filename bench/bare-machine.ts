@@ -73,7 +73,7 @@ function qemuArguments(
     ["-drive", `file=${seed},format=raw,if=none,id=seed,cache=unsafe,readonly=on`],
     ["-device", "virtio-blk-pci,drive=seed"],
     ["-netdev", `tap,id=net,ifname=${tap},script=no,downscript=no`],
-    ["-device", `virtio-net-pci,netdev=net,mac=${GUEST_MAC}`],
+    ["-device", `virtio-net-pci,netdev=net,mac=${GUEST_MAC},romfile=`],
     ["-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"],
     ["-serial", `file:${join(folder, "console.log")}`],
     ["-device", "VGA", "-device", "pvpanic"],

@@ -13,7 +13,7 @@ import type { MeasurePart } from "./part.ts";
 import { measureGuest } from "./part-guest.ts";
 import { measureLoopback } from "./part-loopback.ts";
 import { measureStart } from "./part-start.ts";
-import { type Part, type Report, targetsOf } from "./report.ts";
+import { type Finding, type Part, type Report, targetsOf } from "./report.ts";
 import { table } from "./table.ts";
 
 const MEASURE: Readonly<Record<PartName, MeasurePart>> = {
@@ -52,31 +52,33 @@ async function main(): Promise<number> {
 async function bench({ parts, pairs, isJson, isStrict }: Arguments): Promise<number> {
   const startedAt = new Date().toISOString();
   const startedMs = performance.now();
-  const measured: Part[] = [];
-  for (const part of parts) {
-    const title = PARTS[part];
-    say(`(${part}) ${title}`);
-    const findings = await MEASURE[part]({
-      pairs,
-      say: (line) => say(`(${part}) ${line}`),
-      signal: cancel.signal,
-    });
-    measured.push({ part, title, findings });
-  }
+  const openssh = await opensshVersion(cancel.signal);
+  const measured = parts.map((part): Measured => ({ part, title: PARTS[part], findings: [] }));
+  const failure = await measureAll(measured, pairs).catch((error: unknown) => error);
   const report: Report = {
     startedAt,
     durationMs: Math.round(performance.now() - startedMs),
-    host: {
-      cpus: cpus().length,
-      kernel: release(),
-      node: process.versions.node,
-      openssh: await opensshVersion(cancel.signal),
-    },
+    host: { cpus: cpus().length, kernel: release(), node: process.versions.node, openssh },
     parts: measured,
     targets: targetsOf(measured),
   };
   await print(isJson ? `${JSON.stringify(report, null, 2)}\n` : table(report));
+  if (failure !== undefined) throw failure;
   return isStrict && report.targets.missed > 0 ? EXIT.missed : EXIT.done;
+}
+
+type Measured = Part & { readonly part: PartName; readonly findings: Finding[] };
+
+async function measureAll(measured: readonly Measured[], pairs: number | undefined): Promise<void> {
+  for (const { part, title, findings } of measured) {
+    say(`(${part}) ${title}`);
+    await MEASURE[part]({
+      pairs,
+      say: (line) => say(`(${part}) ${line}`),
+      onFinding: (finding) => findings.push(finding),
+      signal: cancel.signal,
+    });
+  }
 }
 
 function say(line: string): void {

@@ -17,17 +17,16 @@ export type MeasureOrder = {
   readonly hasTargets: boolean;
   /** Told what is being measured. */
   readonly say: (line: string) => void;
+  readonly onFinding: (finding: Finding) => void;
   readonly signal: AbortSignal;
 };
 
 /** Measures everything there is to measure on an SSH server. */
-export async function measureServer(order: MeasureOrder): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
+export async function measureServer(order: MeasureOrder): Promise<void> {
   for (const measurement of MEASUREMENTS) {
     order.say(measurement.name);
-    findings.push(await measure(measurement, order));
+    order.onFinding(await measure(measurement, order));
   }
-  return findings;
 }
 
 async function measure(measurement: Measurement, order: MeasureOrder): Promise<Finding> {

@@ -5,7 +5,6 @@ import { micro } from "./micro.ts";
 import { connectOurs } from "./our-connection.ts";
 import type { PartOrder } from "./part.ts";
 import { firstAnswerMs } from "./probe.ts";
-import type { Finding } from "./report.ts";
 import { preparation, type Server, type Sizes } from "./server.ts";
 import { makeTap } from "./tap.ts";
 import { makeWorkplace } from "./workplace.ts";
@@ -18,8 +17,8 @@ const SIZES: Sizes = { bulkMiB: 16, files: 200, fileBytes: 4096, lines: 50_000 }
 const SIZE: Size = { cpus: 1, memoryMiB: 256, acceleration: "tcg" };
 
 /** The same over SSH, into a machine. It runs under QEMU alone, since libvirt has no part in it. */
-export async function measureGuest(order: PartOrder): Promise<readonly Finding[]> {
-  const { pairs, say, signal } = order;
+export async function measureGuest(order: PartOrder): Promise<void> {
+  const { pairs, say, onFinding, signal } = order;
   await using scope = new AsyncDisposableStack();
   const folder = await makeWorkplace(scope);
   const parts = await makeParts(folder, await micro(order), signal);
@@ -31,12 +30,13 @@ export async function measureGuest(order: PartOrder): Promise<readonly Finding[]
   await prepare(server, signal);
   // No targets: a guest's own forks and ciphers, emulated, are the floor under all sides.
   const hasTargets = false;
-  return await measureServer({
+  await measureServer({
     server,
     rounds: pairs ?? ROUNDS,
     budgetMs: pairs === undefined ? BUDGET_MS : undefined,
     hasTargets,
     say,
+    onFinding,
     signal,
   });
 }

@@ -38,7 +38,7 @@ const GOALS: readonly Goal[] = [
 type Probed = { readonly run: Run; readonly answeredAtMs: number | undefined };
 
 /** `testbed run` of a job with one line, against QEMU started by hand. The first of each does not count. */
-export async function measureStart(order: PartOrder): Promise<readonly Finding[]> {
+export async function measureStart(order: PartOrder): Promise<void> {
   const { pairs, say, signal } = order;
   await using scope = new AsyncDisposableStack();
   const folder = await makeWorkplace(scope);
@@ -65,7 +65,8 @@ export async function measureStart(order: PartOrder): Promise<readonly Finding[]
     const isNoisy = !(await awaitQuiet(signal));
     turns.push({ ...(await ours()), bare: await bare(), isNoisy });
   }
-  return [startFinding(turns), breakdown(turns.map(({ run }) => run))];
+  order.onFinding(startFinding(turns));
+  order.onFinding(breakdown(turns.map(({ run }) => run)));
 }
 
 async function probed(
