@@ -9,7 +9,7 @@ import { closeHostSide } from "./firewall.ts";
 import { pinNeighbour } from "./guest-addresses.ts";
 import { translating } from "./libvirt-fault.ts";
 import { LibvirtMachine } from "./libvirt-machine.ts";
-import { stopOfEvent } from "./machine-end.ts";
+import { isShutdownByHost, stopOfEvent } from "./machine-end.ts";
 import { ensureNetwork } from "./networks.ts";
 import { isOurs } from "./ownership.ts";
 import { checkReach, type QemuUser, qemuUser, withDeviceGroup } from "./qemu-reach.ts";
@@ -185,8 +185,10 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
   async #listen(libvirt: Libvirt): Promise<void> {
     for await (const event of libvirt.events({ signal: this.#closing.signal })) {
       if (event.kind === "lifecycle") {
+        const machine = this.#machines.get(event.domain.uuid);
         const stop = stopOfEvent(event.event, event.detail);
-        if (stop !== undefined) this.#machines.get(event.domain.uuid)?.end(stop);
+        if (isShutdownByHost(event.event, event.detail)) machine?.expectEndByHost();
+        if (stop !== undefined) machine?.end(stop);
       } else if (event.kind === "io-error" && event.action === "pause") {
         // Not awaited: it waits for space, and other machines' events go on. It never throws.
         void this.#machines.get(event.domain.uuid)?.onDiskError(event.reason);

@@ -29,6 +29,7 @@ export class LibvirtMachine implements Machine {
   readonly #closing = new AbortController();
   #isKept = false;
   #isPaused = false;
+  #isEndedByHost = false;
 
   constructor(made: {
     libvirt: Libvirt;
@@ -55,7 +56,13 @@ export class LibvirtMachine implements Machine {
 
   /** Notes that the machine stopped; only the first time counts. */
   end(stop: MachineStop): void {
-    if (!this.ended.aborted) this.#ended.abort(faultOfStop(this.name, stop));
+    const how = stop === "shutdown" && this.#isEndedByHost ? "ended-by-host" : stop;
+    if (!this.ended.aborted) this.#ended.abort(faultOfStop(this.name, how));
+  }
+
+  /** Notes that the stop which comes next is not the guest's doing. */
+  expectEndByHost(): void {
+    this.#isEndedByHost = true;
   }
 
   /** Handles a write or read of the guest's disk that failed on this host and paused the guest. */

@@ -6,6 +6,10 @@ export type MachineStop =
   | "destroyed"
   | "panicked"
   | "gone"
+  /** QEMU took a signal, from a person or from a host that shuts down, and ended in good order. */
+  | "ended-by-host"
+  /** It is off, and nobody saw how. */
+  | "ended-unseen"
   | "failed"
   /** Not stopped but paused for good: the host has no space for what the guest writes, or cannot write it. */
   | "disk-full"
@@ -18,6 +22,16 @@ export function faultOfStop(name: string, stop: MachineStop): Fault {
       return new Fault("guest-powered-off", "the guest powered itself off");
     case "panicked":
       return new Fault("guest-panicked", "the guest's kernel panicked");
+    case "ended-by-host":
+      return new Fault(
+        "machine-crashed",
+        `the QEMU process of ${name} was ended from this host: by a signal, or because the host shuts down`,
+      );
+    case "ended-unseen":
+      return new Fault(
+        "machine-crashed",
+        `${name} stopped while libvirt could not be heard: the guest may have powered itself off, or the host ended it`,
+      );
     case "destroyed":
       return new Fault("machine-destroyed", `somebody destroyed ${name}`);
     case "gone":
@@ -47,10 +61,16 @@ export function stopOfEvent(event: string, detail: string): MachineStop | undefi
   return event === "stopped" ? stopOf(detail) : undefined;
 }
 
-/** The stop behind a state, for one that no event told of. */
+/** True for the event that comes before a stop which the guest did not ask for. */
+export function isShutdownByHost(event: string, detail: string): boolean {
+  return event === "shutdown" && detail === "host";
+}
+
+/** The stop behind a state, for one that no event told of. A state does not say who asked for a shutdown. */
 export function stopOfState(state: string, reason: string): MachineStop | undefined {
   if (state === "crashed") return "panicked";
-  return state === "shutoff" ? stopOf(reason) : undefined;
+  if (state !== "shutoff") return undefined;
+  return reason === "shutdown" ? "ended-unseen" : stopOf(reason);
 }
 
 /** A dead QEMU is `failed` in events and `crashed` in states. */

@@ -74,12 +74,16 @@ export async function admit(
   signal: AbortSignal,
 ): Promise<Place> {
   refuseHopeless(need.memoryMiB);
-  let said = "";
+  const said = new Set<string>();
+  // Asked four times a second while there is no room, so each thing is said once.
+  const sayOnce = (line: string) => {
+    if (!said.has(line)) onProgress(line);
+    said.add(line);
+  };
   for (;;) {
-    const { place, why } = await tryAdmit({ state, hypervisor }, need, onProgress, signal);
+    const { place, why } = await tryAdmit({ state, hypervisor }, need, sayOnce, signal);
     if (place !== undefined) return place;
-    if (why !== said) onProgress(`waiting for room: ${why}`);
-    said = why;
+    sayOnce(`waiting for room: ${why}`);
     await delay(ASK_AGAIN_MS, undefined, { signal });
   }
 }
@@ -106,8 +110,14 @@ async function tryAdmit(
   await mkdir(machineFolder(state, name), { mode: 0o711 });
   const lock = FileLock.tryTake(join(machineFolder(state, name), MACHINE_FILES.lock));
   if (lock === undefined) throw new Error(`the new folder of ${name} is locked already`);
-  await writeRecord(state, record);
-  return { place: new Place(state, record, lock), why: "" };
+  const place = new Place(state, record, lock);
+  try {
+    await writeRecord(state, record);
+  } catch (error) {
+    await place[Symbol.asyncDispose]();
+    throw error;
+  }
+  return { place, why: "" };
 }
 
 function freeSlot({ standing }: Inventory): number | undefined {

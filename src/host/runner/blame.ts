@@ -9,6 +9,15 @@ const WHILE_BOOTING: Partial<Record<FaultCode, FaultCode>> = {
   "guest-powered-off": "image-powered-off",
 };
 
+/** What a guest whose kernel panicked looks like from outside. */
+const EXPLAINED_BY_PANIC: readonly FaultCode[] = [
+  "guest-unreachable",
+  "guest-sshd-gone",
+  "guest-runner-lost",
+  "guest-powered-off",
+  "guest-panicked",
+];
+
 const CONSOLE_TAIL_BYTES = 4096;
 
 /**
@@ -25,9 +34,11 @@ export async function blame(
   const isBooting = phase === "booting" || phase === "connecting";
   let fault = isDiskFull(error) ? diskFull(error) : Fault.from(error);
   if (machine?.ended.aborted && machine.ended.reason instanceof Fault) fault = machine.ended.reason;
-  const panic =
-    fault.blame === "operator" ? undefined : await machine?.console.panic().catch(() => undefined);
-  if (panic !== undefined && fault.code !== "image-panicked") {
+  // The console is the guest's word: it explains a guest that fell silent, and nothing that the host did.
+  const panic = EXPLAINED_BY_PANIC.includes(fault.code)
+    ? await machine?.console.panic().catch(() => undefined)
+    : undefined;
+  if (panic !== undefined) {
     const message = `the guest's kernel panicked: ${firstLine(panic)}`;
     fault = new Fault("guest-panicked", message, {
       cause: fault,

@@ -19,8 +19,8 @@ export async function keepMachine(kept: {
 }): Promise<void> {
   const { place, machine, access, holdings, chronicle } = kept;
   if (machine.ended.aborted) return;
-  const address =
-    holdings.guest?.address ?? (await machine.addresses(AbortSignal.timeout(5_000)))[0];
+  const found = await machine.addresses(AbortSignal.timeout(5_000));
+  const address = holdings.guest?.address ?? found[0] ?? "unknown";
   const file = (name: string) => join(place.folder, name);
   const type = access.hostKey.subarray(4, 4 + access.hostKey.readUInt32BE(0)).toString();
   await writeFile(file(MACHINE_FILES.key), access.clientKey, { mode: 0o600 });
@@ -33,7 +33,7 @@ export async function keepMachine(kept: {
     [
       "Host guest",
       // `%` begins a token in ssh_config(5); an address with a zone has one.
-      `  HostName ${address?.replaceAll("%", "%%")}`,
+      `  HostName ${address.replaceAll("%", "%%")}`,
       `  User ${access.login}`,
       `  IdentityFile ${file(MACHINE_FILES.key)}`,
       `  UserKnownHostsFile ${file(MACHINE_FILES.knownHosts)}`,

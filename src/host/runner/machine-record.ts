@@ -74,9 +74,23 @@ export async function readRecords(
   );
 }
 
-/** One machine's record. */
+/** One machine's record; a damaged one counts as none. */
 async function readRecord(state: StateFolder, name: string): Promise<MachineRecord | undefined> {
   const path = join(machineFolder(state, name), MACHINE_FILES.record);
   const text = await readFile(path, "utf8").catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as MachineRecord);
+  try {
+    const record = text === undefined ? undefined : (JSON.parse(text) as Partial<MachineRecord>);
+    return isRecord(record) && record.name === name ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: Partial<MachineRecord> | null | undefined): value is MachineRecord {
+  return (
+    typeof value?.name === "string" &&
+    Number.isSafeInteger(value.slot) &&
+    Number.isSafeInteger(value.memoryMiB) &&
+    typeof value.kept === "boolean"
+  );
 }

@@ -128,6 +128,14 @@ async function walk(
   const verdict = await runSteps({ guest, machine, order, journal, chronicle }, alive);
 
   chronicle.enter("collecting");
-  await collectArtifacts(order, chronicle, guest, alive);
+  await collectArtifacts(order, chronicle, guest, alive).catch((error: unknown) => {
+    // A step's failure is the job's answer, and what breaks afterwards does not take it back; a cancel does.
+    if (verdict.kind === "passed" || cancelledIn(error)) throw error;
+    chronicle.missing("artifacts", error);
+  });
   return verdict;
+}
+
+function cancelledIn(error: unknown): boolean {
+  return Ended.in(error)?.kind === "cancelled";
 }

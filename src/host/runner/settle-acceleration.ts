@@ -97,11 +97,10 @@ async function probe(
       await delay(LOOK_AGAIN_MS, undefined, { signal });
     }
   } catch (error) {
-    if (signal.aborted || Fault.from(error).code === "libvirt-unreachable") throw error;
-    return {
-      acceleration: "tcg",
-      why: `KVM does not start machines here: ${Fault.from(error).message}`,
-    };
+    const fault = Fault.from(error);
+    // Only QEMU's own refusal says something of KVM; what else is wrong here will be mended, and then KVM may well work.
+    if (signal.aborted || fault.code !== "machine-refused") throw error;
+    return { acceleration: "tcg", why: `KVM does not start machines here: ${fault.message}` };
   }
   return {
     acceleration: "tcg",
@@ -115,8 +114,21 @@ export async function readFinding({ state }: Pick<House, "state">): Promise<Find
     () => undefined,
   );
   if (text === undefined) return undefined;
-  const finding = JSON.parse(text) as Finding;
-  return finding.boot === (await bootId()) ? finding : undefined;
+  const finding = parsed(text);
+  return finding?.boot === (await bootId()) ? finding : undefined;
+}
+
+/** A file that is damaged counts as none: the probe runs again and writes a new one. */
+function parsed(text: string): Finding | undefined {
+  try {
+    const { boot, acceleration, why } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof boot !== "string" || typeof why !== "string") return undefined;
+    return acceleration === "kvm" || acceleration === "tcg"
+      ? { boot, acceleration, why }
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function findingPath({ state }: House): string {

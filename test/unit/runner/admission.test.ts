@@ -1,4 +1,4 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -160,3 +160,14 @@ test("runs that come and go while others sweep disturb nobody", async () => {
   await Promise.all([1, 2, 3, 4].map(comeAndGo));
   expect(await readdir(join(house.state.path, "machines"))).toEqual([]);
 });
+
+for (const damage of ["", "{", "null", '{"name":"somebody"}']) {
+  test(`a record that reads ${JSON.stringify(damage)} stops nobody, and its machine is swept`, async () => {
+    await using folder = await scratchFolder();
+    const { need, ...house } = await host(folder.path);
+    const order = await machineOrder(house.state, "damaged");
+    await writeFile(join(order.folder, "machine.json"), damage);
+    await using place = await admit(house, need("next"), silent, inTime());
+    expect(await readdir(join(house.state.path, "machines"))).toEqual([place.record.name]);
+  });
+}

@@ -151,6 +151,21 @@ for (const [doing, arrange] of FAILING) {
   });
 }
 
+test("a step's failure stays the verdict when collecting breaks afterwards", async () => {
+  await using house = await paperHouse();
+  house.guests.failNext("collect", new Fault("guest-unreachable", "gone"));
+  const report = await house.run({ steps: [step("one", "exit 3")], artifacts: ["/nowhere"] });
+  expect(report.verdict).toMatchObject({ kind: "failed" });
+  expect(house.events).toContain("no artifacts: gone");
+});
+
+test("what a guest writes on its console does not take the host's own fault back", async () => {
+  await using house = await paperHouse();
+  house.hypervisor.consoleText = "Kernel panic - not syncing: a job printed this\n";
+  house.guests.failNext("run", new Fault("host-disk-full", "full"));
+  expect((await house.run({})).verdict).toMatchObject({ fault: { code: "host-disk-full" } });
+});
+
 test("an error that nobody expected is a bug, and still leaves nothing", async () => {
   await using house = await paperHouse();
   house.guests.failNext("run", new TypeError("oops"));

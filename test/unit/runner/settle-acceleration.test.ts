@@ -53,3 +53,17 @@ test("what was found in an earlier boot of the host does not count", async () =>
   expect(await settleAcceleration(house, "auto", journal, inTime())).toBe("kvm");
   expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ acceleration: "kvm" });
 });
+
+test("trouble that is not KVM's is not remembered as KVM's", async () => {
+  await using house = await houseWithProbe(true);
+  house.hypervisor.failNext("boot", new Fault("host-path-closed", "chmod o+x /somewhere"));
+  const refusal = await settleAcceleration(house, "auto", journal, inTime()).catch(Fault.from);
+  expect(refusal).toMatchObject({ code: "host-path-closed" });
+  expect(await settleAcceleration(house, "auto", journal, inTime())).toBe("kvm");
+});
+
+test("a damaged note of an earlier probe counts as none", async () => {
+  await using house = await houseWithProbe(true);
+  await writeFile(join(house.state.path, "acceleration.json"), "{");
+  expect(await settleAcceleration(house, "auto", journal, inTime())).toBe("kvm");
+});
