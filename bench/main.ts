@@ -62,7 +62,8 @@ async function bench({ parts, pairs, isJson, isStrict }: Arguments): Promise<num
     parts: measured,
     targets: targetsOf(measured),
   };
-  await print(isJson ? `${JSON.stringify(report, null, 2)}\n` : table(report));
+  const isNothing = measured.every(({ findings }) => findings.length === 0);
+  if (!isNothing) await print(isJson ? `${JSON.stringify(report, null, 2)}\n` : table(report));
   if (failure !== undefined) throw failure;
   return isStrict && report.targets.missed > 0 ? EXIT.missed : EXIT.done;
 }

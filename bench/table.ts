@@ -12,7 +12,7 @@ export function table(report: Report): string {
   return [
     `${cpus} cores, Linux ${kernel}, Node.js ${node}, ${openssh}; ${report.startedAt}`,
     "time: ours / theirs, less is better. speed: theirs / ours, more is better. Medians of pairs taken in turns.",
-    ...report.parts.map(partTable),
+    ...report.parts.filter(({ findings }) => findings.length > 0).map(partTable),
     `${met} targets met, ${missed} missed, in ${Math.round(report.durationMs / 1000)} s`,
     "",
   ].join("\n\n");
