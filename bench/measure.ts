@@ -6,7 +6,8 @@ import { pairsOf, type Round, takeTurns } from "./pairs.ts";
 import type { Finding } from "./report.ts";
 import type { Server } from "./server.ts";
 
-const ALONE_RUNS = 3;
+/** Fewer where each takes seconds. */
+const ALONE_RUNS = { local: 3, remote: 1 } as const;
 
 export type MeasureOrder = {
   readonly server: Server;
@@ -70,7 +71,8 @@ async function costs(
   signal: AbortSignal,
 ): Promise<readonly Amount[]> {
   const found = [];
-  for (let run = 0; run < ALONE_RUNS; run += 1) found.push(await costAlone(name, server, signal));
+  const runs = server.isLocal ? ALONE_RUNS.local : ALONE_RUNS.remote;
+  for (let run = 0; run < runs; run += 1) found.push(await costAlone(name, server, signal));
   return [
     weigh("memory above idle", "MiB", {
       values: found.map(({ memoryMiB }) => memoryMiB),
