@@ -148,7 +148,8 @@ export class SshConnection implements Disposable {
     signal: AbortSignal,
   ): Promise<ExecEnd & { readonly stdout: string; readonly stderr: string }> {
     using exec = await this.exec(command, signal);
-    await exec.write(typeof input === "string" ? Buffer.from(input) : input);
+    // A command that needs no input may be over before any could be written, and that is no lost connection.
+    if (input.length > 0) await exec.write(typeof input === "string" ? Buffer.from(input) : input);
     exec.endInput();
     const pieces: Buffer[] = [];
     let bytes = 0;
