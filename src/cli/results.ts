@@ -1,8 +1,9 @@
-import { access, constants, mkdir, readdir, rm, rmdir, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join, resolve } from "node:path";
+import { access, constants, readdir, rm, rmdir, writeFile } from "node:fs/promises";
+import { basename, extname, join, resolve } from "node:path";
 import { RESULT_NAMES } from "#host/runner/results-folder.ts";
 import { Fault } from "#job/fault.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
+import { makeFolders } from "#lib/make-folders.ts";
 import { printable } from "#lib/printable.ts";
 import { UsageError } from "./exit-code.ts";
 import type { VerdictDocument } from "./verdict-schema.ts";
@@ -52,19 +53,6 @@ export async function makeResultsFolder(path: string): Promise<void> {
       `the results folder ${shown} cannot be written: ${message}. Nothing was started; --results DIR names another folder`,
       { cause: error, stage: "results folder" },
     );
-  }
-}
-
-/** `mkdir -p`. Node's own `recursive` never returns where a file system says ENOENT to a folder that exists, as proc does. */
-async function makeFolders(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return;
-    if (code !== "ENOENT" || dirname(path) === path) throw error;
-    await makeFolders(dirname(path));
-    await mkdir(path);
   }
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "typebox";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import { FileLock } from "#lib/file-lock.ts";
+import { makeFolders } from "#lib/make-folders.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { DIGEST_PATTERN, NAME_PATTERN, VERSION_PATTERN } from "./manifest.ts";
 
@@ -150,7 +151,7 @@ function lockPath(store: string, name: string): string {
 
 /** QEMU's user has to pass through, whatever the umask says. */
 async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o755 });
+  await makeFolders(path, 0o755);
 }
 
 async function syncPath(path: string): Promise<void> {

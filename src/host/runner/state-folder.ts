@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import { FileLock } from "#lib/file-lock.ts";
+import { makeFolders } from "#lib/make-folders.ts";
 
 /** Every name that this host's state folder may hold. QEMU's user must be able to pass through it. */
 export const STATE_NAMES = {
@@ -25,7 +26,7 @@ export type StateFolder = { readonly path: string; readonly installation: string
 
 /** Makes the state folder and its installation id when they are missing. Safe twice and from several processes at once. */
 export async function openStateFolder(path: string): Promise<StateFolder> {
-  await mkdir(join(path, STATE_NAMES.machines), { recursive: true, mode: 0o755 });
+  await makeFolders(join(path, STATE_NAMES.machines), 0o755);
   const file = join(path, STATE_NAMES.installation);
   const known = await readInstallation(file);
   if (known !== undefined) return { path, installation: known };
