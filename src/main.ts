@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { explainError } from "#cli/exit-code.ts";
+import { errorDocument, explainError } from "#cli/exit-code.ts";
 import { commandLine } from "#cli/program.ts";
 
 /** The front door: picks a command, and turns whatever it throws into an exit status and words on standard error. */
@@ -27,4 +27,7 @@ function fail(error: unknown): void {
   const { exitCode, words } = explainError(error);
   process.exitCode = exitCode;
   if (words !== "") process.stderr.write(`${words}\n`);
+  // Whoever asked for JSON reads standard output alone, and gets one object of it in any case.
+  if (exitCode !== 0 && process.argv.includes("--json"))
+    process.stdout.write(`${JSON.stringify({ error: errorDocument(error, exitCode) })}\n`);
 }

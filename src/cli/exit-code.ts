@@ -56,3 +56,14 @@ export function explainError(error: unknown): { exitCode: number; words: string 
   const stack = error instanceof Error ? error.stack : String(error);
   return { exitCode: EXIT_CODES.broken, words: `testbed itself went wrong: ${stack}` };
 }
+
+/** What `--json` prints in place of an answer when there is none: the same words, and each problem of a job file with its place. */
+export function errorDocument(error: unknown, exitCode: number): Readonly<Record<string, unknown>> {
+  const { words } = explainError(error);
+  const message = words === "" && error instanceof Error ? error.message : words;
+  return {
+    exitCode,
+    message,
+    ...(error instanceof JobFileError ? { problems: error.problems } : {}),
+  };
+}

@@ -7,6 +7,7 @@ import type { StateFolder } from "#host/runner/state-folder.ts";
 import { readJobFile } from "#job/job-file.ts";
 import type { Override } from "#job/job-file-overrides.ts";
 import { machineName } from "#job/machine-name.ts";
+import type { JobSpec } from "#job/spec.ts";
 import { printable } from "#lib/printable.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { Narrator } from "./narrator.ts";
@@ -59,8 +60,61 @@ export async function runJobFile(
   config: Config,
   openHost: (config: Config) => Promise<Host>,
 ): Promise<number> {
-  const spec = await readJobFile(order.file, order.overrides);
+  const { screen, output } = openScreen(config, order.json);
+  // From here on, since a job file and a host take their time, and a signal meanwhile is a cancel like any other.
   const job = randomBytes(8).toString("hex");
+  let installation: string | undefined;
+  using cancel = cancelOnSignals(
+    () => screen.line("cancelling and taking the machine down; once more leaves at once", "note"),
+    () => {
+      for (const line of whatMayBeLeft(installation, job)) screen.line(line, "bad");
+      void screen.close().then(() => process.exit(EXIT_CODES.cancelled));
+    },
+  );
+  try {
+    const spec = await readJobFile(order.file, order.overrides);
+    cancel.signal.throwIfAborted();
+    await using host = await openHost(config);
+    installation = host.state.installation;
+    return await runOnHost({
+      order,
+      config,
+      spec,
+      job,
+      host,
+      screen,
+      output,
+      signal: cancel.signal,
+    });
+  } catch (error) {
+    await screen.close();
+    throw error;
+  }
+}
+
+/** A second Ctrl-C does not wait to see what became of the machine. */
+function whatMayBeLeft(installation: string | undefined, job: string): readonly string[] {
+  if (installation === undefined) return ["left at once"];
+  const name = machineName({ installation, job, attempt: 1 });
+  return [
+    `left at once: the machine ${name} may still be there`,
+    `the next run sweeps it, or: testbed destroy ${name} ('testbed machines' lists what there is)`,
+  ];
+}
+
+type Run = {
+  readonly order: RunOrder;
+  readonly config: Config;
+  readonly spec: JobSpec;
+  readonly job: string;
+  readonly host: Host;
+  readonly screen: Screen;
+  readonly output: ReturnType<typeof openScreen>["output"];
+  readonly signal: AbortSignal;
+};
+
+async function runOnHost(run: Run): Promise<number> {
+  const { order, config, spec, job, host, screen, output, signal } = run;
   const startedAt = new Date();
   const startedMs = performance.now();
   const resultsFolder =
@@ -68,18 +122,6 @@ export async function runJobFile(
       ? defaultResultsFolder(order.file, job, startedAt)
       : resolve(order.results);
   await makeResultsFolder(resultsFolder);
-  await using host = await openHost(config);
-
-  const { screen, output } = openScreen(config, order.json);
-  const name = machineName({ installation: host.state.installation, job, attempt: 1 });
-  using cancel = cancelOnSignals(
-    () => screen.line("cancelling and taking the machine down; once more leaves at once", "note"),
-    () => {
-      screen.line(`left at once: the machine ${name} may still be there`, "bad");
-      screen.line(`the next run sweeps it, or: testbed destroy ${name}`);
-      void screen.close().then(() => process.exit(EXIT_CODES.cancelled));
-    },
-  );
   using narrator = new Narrator(screen, output, spec.steps.length);
   const reports = await host.runAttempts(
     {
@@ -91,7 +133,7 @@ export async function runJobFile(
       logLimitBytes: config.logLimitBytes,
     },
     narrator,
-    cancel.signal,
+    signal,
   );
   narrator[Symbol.dispose]();
   const document = verdictDocument(reports, {

@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { expect, test } from "vitest";
-import { exitCodeOf, explainError, UsageError } from "#cli/exit-code.ts";
+import { errorDocument, exitCodeOf, explainError, UsageError } from "#cli/exit-code.ts";
 import { ConfigError } from "#config/config.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
 import { JobFileError } from "#job/job-file-problem.ts";
@@ -41,4 +41,17 @@ test("an unknown error is never taken for a failed job, and shows where it came 
     words: expect.stringMatching(/went wrong: TypeError: x is not a function\n +at /),
   });
   expect(explainError("text").exitCode).toBe(3);
+});
+
+test("who asked for JSON gets the same words, and each problem with its place", () => {
+  const problems = [{ place: { line: 1, column: 2 }, path: "a", says: "b" }];
+  expect(errorDocument(new JobFileError("f", problems), 2)).toEqual({
+    exitCode: 2,
+    message: "f:1:2: a: b",
+    problems,
+  });
+  expect(errorDocument(new CommanderError(1, "x", "unknown option"), 2)).toEqual({
+    exitCode: 2,
+    message: "unknown option",
+  });
 });
