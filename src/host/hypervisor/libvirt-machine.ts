@@ -11,6 +11,7 @@ import { removeDomain } from "./remove-domain.ts";
 import { SerialConsole } from "./serial-console.ts";
 import type { SlotNetwork } from "./slot-network.ts";
 
+const NEIGHBOURS_EVERY_MS = 2_000;
 const EVIDENCE_MS = 3_000;
 const SCREENSHOT_BYTES_MAX = 16 * 2 ** 20;
 
@@ -30,6 +31,8 @@ export class LibvirtMachine implements Machine {
   #isKept = false;
   #isPaused = false;
   #isEndedByHost = false;
+  #addresses: readonly string[] | undefined;
+  #addressesAtMs = 0;
 
   constructor(made: {
     libvirt: Libvirt;
@@ -90,8 +93,14 @@ export class LibvirtMachine implements Machine {
     }
   }
 
+  /** Asked some times a second while a guest boots; the neighbours, for which a program is started, are looked up less often. */
   async addresses(): Promise<readonly string[]> {
-    return await guestAddresses(this.#network);
+    const nowMs = performance.now();
+    if (this.#addresses === undefined || nowMs - this.#addressesAtMs > NEIGHBOURS_EVERY_MS) {
+      this.#addresses = await guestAddresses(this.#network);
+      this.#addressesAtMs = nowMs;
+    }
+    return this.#addresses;
   }
 
   async screenshot(signal: AbortSignal): Promise<Uint8Array | undefined> {
