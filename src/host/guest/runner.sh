@@ -132,14 +132,22 @@ supervise() { # DIR LOG_BLOCKS TIMEOUT SILENCE
 
 # Waits for the last output. A step may leave processes behind that keep its output open: then 0.3 s of silence will do.
 drain() {
-	quiet=0
+	now
+	start=$now
+	heard=$now
 	rounds=0
 	last=
-	until [ -s "$dir/total" ] || [ "$quiet" -ge 30 ] || [ "$rounds" -ge 500 ]; do
+	# By the clock, for at most five seconds; in a slow guest 0.3 s are few rounds, and one that is late is no silence.
+	until [ -s "$dir/total" ] || [ $((now - start)) -ge 500 ] ||
+		{ [ $((now - heard)) -ge 30 ] && [ "$rounds" -ge 10 ]; }; do
 		printed
-		if [ "$bytes" = "$last" ]; then quiet=$((quiet + 1)); else quiet=0; fi
-		last=$bytes
 		rounds=$((rounds + 1))
+		now
+		if [ "$bytes" != "$last" ]; then
+			last=$bytes
+			heard=$now
+			rounds=0
+		fi
 		sleep 0.01
 	done
 }
@@ -255,10 +263,14 @@ collect() { # BASE
 	[ -s "$list" ] || exit 0
 	# busybox often has no -T. A long list makes several archives in a row then, and the reader takes them as one.
 	if tar --version 2>/dev/null | grep -q GNU; then
-		tr '\n' '\000' <"$list" | tar --null --no-recursion -cf - -T -
-	else
-		tr '\n' '\000' <"$list" | xargs -0 tar -cf -
+		tr '\n' '\000' <"$list" | tar --null --no-recursion --hard-dereference -cf - -T -
+		return
 	fi
+	# busybox makes a link of the second name that a file has in one archive: each of those gets an archive of its own.
+	tr '\n' '\000' <"$list" | xargs -0 sh -c 'find "$@" -prune -type f -links +1' sh >"$list.one"
+	sort "$list" "$list.one" | uniq -u | tr '\n' '\000' >"$list.all"
+	[ ! -s "$list.all" ] || xargs -0 tar -cf - <"$list.all"
+	tr '\n' '\000' <"$list.one" | xargs -0 -r -n 1 tar -cf -
 }
 
 # Prints all files that a pattern matches below a folder. Called with the working folder at BASE.

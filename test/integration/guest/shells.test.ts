@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
@@ -111,6 +111,39 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     const ran = await guest.step(1, "sleep 20 & echo $!");
     process.kill(Number(ran.stdout), "SIGKILL");
     expect(ran.stderr).toBe("end ended code 0 unknown\n");
+  });
+
+  test(`${name}: what a step leaves running and chatty is listened to for five seconds`, async () => {
+    await using guest = await userland(name);
+    const startedAtMs = performance.now();
+    const ran = await guest.step(1, "(while sleep 0.05; do echo x; done) & echo $!");
+    const tookMs = performance.now() - startedAtMs;
+    process.kill(Number(ran.stdout.split("\n")[0]), "SIGKILL");
+    expect(ran.stderr).toBe("end ended code 0 unknown\n");
+    expect(tookMs).toBeGreaterThan(4500);
+    expect(tookMs).toBeLessThan(7500);
+  }, 30_000);
+
+  test(`${name}: each name of a file is collected with its content`, async () => {
+    await using guest = await userland(name);
+    mkdirSync(join(guest.folder, "out"));
+    writeFileSync(join(guest.folder, "out/alone"), "alone");
+    writeFileSync(join(guest.folder, "out/first"), "content");
+    for (const other of ["second one", "-third"]) {
+      linkSync(join(guest.folder, "out/first"), join(guest.folder, "out", other));
+    }
+    const ran = await guest.run(["collect", "."], "./out\n");
+    expect(ran.stderr).toBe("");
+    const archive = join(guest.folder, "got.tar");
+    writeFileSync(archive, Buffer.from(ran.stdout, "latin1"));
+    const listed = execFileSync("tar", ["-tvif", archive]).toString().trim().split("\n");
+    const found = listed.map((line) => /^-\S+ +\S+ +(\d+) .*out\/(.*)$/.exec(line)?.slice(1));
+    expect(found.sort()).toEqual([
+      ["5", "alone"],
+      ["7", "-third"],
+      ["7", "first"],
+      ["7", "second one"],
+    ]);
   });
 
   test(`${name}: strange file names are collected as they are`, async () => {
