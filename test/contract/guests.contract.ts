@@ -100,6 +100,26 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
       expect(await readFile(order.logPath, "utf8")).toBe("begun");
     });
 
+    test("a log that was cut says so also when its step is cancelled", async () => {
+      await using at = await make();
+      await using home = await scratchFolder();
+      const cancel = new AbortController();
+      const reason = new Error("cancelled by the test");
+      const sizes: unknown[] = [];
+      const order: StepOrder = {
+        ...step(home.path, 1, "printf '%5000d' 0; sleep 600"),
+        logLimitBytes: 1000,
+        onLog: () => cancel.abort(reason),
+        onLogEnd: (size) => sizes.push(size),
+      };
+      await expect(at.guest.run(order, cancel.signal)).rejects.toBe(reason);
+      expect(sizes).toEqual([{ logBytes: 1000, cutBytes: 4000 }]);
+      const log = await readFile(order.logPath, "utf8");
+      expect(log.slice(1000)).toBe(
+        "\n[testbed: log cut here after 1000 bytes; the step printed 4000 more]\n",
+      );
+    });
+
     test("a file and a folder arrive under their names, with folders above them made", async () => {
       await using at = await make();
       await using home = await scratchFolder();

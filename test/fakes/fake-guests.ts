@@ -194,7 +194,6 @@ async function shell(
   clearTimeout(silence);
   signal.removeEventListener("abort", onAbort);
   await rm(home, { recursive: true, force: true });
-  signal.throwIfAborted();
   const logBytes = Math.min(printed, order.logLimitBytes);
   const cutBytes = printed - logBytes;
   if (cutBytes > 0) {
@@ -203,6 +202,10 @@ async function shell(
         `\n[testbed: log cut here after ${logBytes} bytes; the step printed ${cutBytes} more]\n`,
       ),
     );
+  }
+  if (signal.aborted) {
+    order.onLogEnd?.({ logBytes, cutBytes });
+    throw signal.reason;
   }
   const outcome = ended ?? (code === 0 ? "passed" : "failed");
   const how = code === null ? { signal: "KILL" } : { exitCode: code };

@@ -8,6 +8,8 @@ export type Wire = {
   cut(): void;
   /** While it is on, new connections are taken and lead nowhere. */
   silence(isOn: boolean): void;
+  /** From now on nothing comes through the connections that there are, and they stay open. */
+  freeze(): void;
 } & AsyncDisposable;
 
 export async function stretchWire(serverPort: number): Promise<Wire> {
@@ -40,6 +42,9 @@ export async function stretchWire(serverPort: number): Promise<Wire> {
     cut,
     silence: (isOn) => {
       isSilent = isOn;
+    },
+    freeze: () => {
+      for (const socket of sockets) socket.unpipe();
     },
     [Symbol.asyncDispose]: async () => {
       cut();

@@ -43,6 +43,17 @@ export class GuestLink implements Disposable {
     return this.#order.machine.ended;
   }
 
+  /** Whether the last connection has not been found lost. A guest that froze is found out some 30 s later. */
+  get isConnected(): boolean {
+    return !this.#connection.lost.aborted;
+  }
+
+  /** What to throw of a guest that no longer answers, said by whoever asked it: guest-unreachable or guest-panicked. */
+  async unanswered(when: string): Promise<Fault> {
+    const message = `the guest stopped answering ${when}`;
+    return await this.#fault("guest-unreachable", new ConnectionLost(message), message);
+  }
+
   /**
    * Does some work over a connection, and again from the start over the next one when that is lost; the work itself must
    * know how far it came. Throws what the work throws, the signal's reason, whatever ended the machine, or
@@ -131,7 +142,11 @@ export class GuestLink implements Disposable {
     }
   }
 
-  async #fault(code: "guest-sshd-gone" | "guest-unreachable", cause: unknown): Promise<Fault> {
+  async #fault(
+    code: "guest-sshd-gone" | "guest-unreachable",
+    cause: unknown,
+    unreachable = "the guest stopped answering",
+  ): Promise<Fault> {
     const { machine } = this.#order;
     const panic = await machine.console.panic().catch(() => undefined);
     const evidence = {
@@ -148,7 +163,7 @@ export class GuestLink implements Disposable {
     const message =
       code === "guest-sshd-gone"
         ? "the guest lives but its SSH server takes no more connections: did the job stop it?"
-        : "the guest stopped answering";
+        : unreachable;
     return new Fault(code, message, { cause, evidence });
   }
 }

@@ -1,6 +1,5 @@
-import type { StepEnd, StepOrder } from "#host/runner/ports.ts";
+import type { LogSize, StepEnd, StepOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
-import { deadline } from "#lib/deadline.ts";
 import { printable } from "#lib/printable.ts";
 import type { Exec } from "./channel.ts";
 import type { SshConnection } from "./connection.ts";
@@ -28,31 +27,56 @@ export async function runStep(
 ): Promise<StepEnd> {
   signal.throwIfAborted();
   await using log = await LogFile.open(order.logPath, order.logLimitBytes);
-  const giveUp = new AbortController();
-  const heard = { atMs: performance.now() };
-  const following = link.use((connection, use) => {
-    return follow({ connection, link, order, log, heard }, use);
-  }, giveUp.signal);
-  following.catch(() => undefined);
-  using watch = new AbortControllerScope();
-  const late = hostLimits(link, order, { log, heard }, watch.signal);
-  const outcome = await Promise.race([following, late, aborted(signal, watch.signal)]);
-  if (outcome !== "cancelled" && outcome !== "timed-out" && outcome !== "silent") {
-    return finish(order, log, outcome);
+  const heard: Heard = { atMs: performance.now(), says: undefined };
+  const pursuit = { link, order, log, heard };
+  try {
+    const end = await pursue(pursuit, signal);
+    return { ...end, ...(await finish(pursuit)) };
+  } catch (error) {
+    // What ended the step is told, and not that its log has no room for a last line.
+    const size = await finish(pursuit).catch(() => undefined);
+    if (size !== undefined) order.onLogEnd?.(size);
+    throw error;
   }
-  const says = await stopStep(link, order, { giveUp, following });
-  if (outcome === "cancelled") throw signal.reason;
-  const end = says === undefined ? undefined : await finish(order, log, says);
-  return { ...(end ?? { logBytes: log.bytes, cutBytes: 0 }), outcome };
 }
 
-type Following = {
-  readonly connection: SshConnection;
+/** What came from the guest: when last, and its runner's last words. */
+type Heard = { atMs: number; says: RunnerSays | undefined };
+
+type Pursuit = {
   readonly link: GuestLink;
   readonly order: StepOrder;
   readonly log: LogFile;
-  readonly heard: { atMs: number };
+  readonly heard: Heard;
 };
+
+async function pursue(
+  pursuit: Pursuit,
+  signal: AbortSignal,
+): Promise<Pick<StepEnd, "outcome" | "exitCode" | "signal">> {
+  const { link, heard } = pursuit;
+  const giveUp = new AbortController();
+  const following = link.use(async (connection, use) => {
+    heard.says = await follow({ ...pursuit, connection }, use);
+    return heard.says;
+  }, giveUp.signal);
+  following.catch(() => undefined);
+  using watch = new AbortControllerScope();
+  const late = hostLimits(pursuit, watch.signal);
+  const outcome = await Promise.race([following, late, aborted(signal, watch.signal)]);
+  if (outcome !== "cancelled" && outcome !== "timed-out" && outcome !== "silent") {
+    return outcomeOf(outcome);
+  }
+  const stopped = await stopStep(pursuit, { giveUp, following });
+  if (outcome === "cancelled") throw signal.reason;
+  if (heard.says !== undefined) return { ...outcomeOf(heard.says), outcome };
+  // Only a guest that still answers can have a step that is too slow: else nobody knows what the step did.
+  if (stopped.fault !== undefined) throw stopped.fault;
+  if (!stopped.isAnswered) throw await link.unanswered("while a step was over its limit");
+  return { outcome };
+}
+
+type Following = Pursuit & { readonly connection: SshConnection };
 
 async function follow(
   { connection, link, order, log, heard }: Following,
@@ -111,22 +135,29 @@ function stepRequest(
   };
 }
 
-async function finish(order: StepOrder, log: LogFile, says: RunnerSays): Promise<StepEnd> {
-  const { printedBytes } = says;
+/** Ends the log with a line that says what is missing, if something is. Twice is safe. */
+async function finish({ order, log, heard }: Pursuit): Promise<LogSize> {
+  const printedBytes = heard.says?.printedBytes;
   const cutBytes = Math.max(0, (printedBytes ?? log.bytes) - log.bytes);
   if (cutBytes > 0 || (printedBytes === undefined && log.isFull)) {
     const line = await log.cut(printedBytes === undefined ? undefined : cutBytes);
     if (line.length > 0) order.onLog?.(line);
   }
-  return { ...outcomeOf(says), logBytes: log.bytes, cutBytes };
+  return { logBytes: log.bytes, cutBytes };
 }
+
+type Stopped = {
+  /** The guest took the order to stop; whether it obeyed is another matter. */
+  readonly isAnswered: boolean;
+  /** What became of the guest meanwhile. */
+  readonly fault: Fault | undefined;
+};
 
 /** Has the step's process group killed in the guest and its log fetched to the end, all within the limit for that. */
 async function stopStep(
-  link: GuestLink,
-  order: StepOrder,
+  { link, order }: Pursuit,
   { giveUp, following }: { giveUp: AbortController; following: Promise<RunnerSays> },
-): Promise<RunnerSays | undefined> {
+): Promise<Stopped> {
   const limit = AbortSignal.timeout(link.options.stopSeconds * 1000);
   limit.addEventListener(
     "abort",
@@ -136,30 +167,44 @@ async function stopStep(
     },
   );
   const command = runnerCommand(link.options, "stop", String(order.number));
-  link
-    .use((connection, signal) => connection.ask(command, "", signal), limit)
-    .catch(() => undefined);
-  return await following.catch(() => undefined);
+  let isAnswered = false;
+  const stopping = link.use(async (connection, signal) => {
+    using exec = await connection.exec(command, signal);
+    isAnswered = true;
+    exec.endInput();
+    exec.discard();
+    await exec.ended;
+  }, limit);
+  stopping.catch(() => undefined);
+  const thrown = await following.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  return { isAnswered, fault: thrown instanceof Fault ? thrown : undefined };
 }
 
-/** Resolves when a step has overrun its own limits so far that the guest cannot be enforcing them. */
+/**
+ * Resolves when a step has overrun its own limits so far that the guest cannot be enforcing them. Time without a
+ * connection is no silence, and a guest that was just found again may first say how the step ended.
+ */
 async function hostLimits(
-  link: GuestLink,
-  { step }: StepOrder,
-  { log, heard }: { log: LogFile; heard: { readonly atMs: number } },
+  { link, order: { step }, log, heard }: Pursuit,
   stop: AbortSignal,
 ): Promise<"timed-out" | "silent"> {
   const slackMs = link.options.slackSeconds * 1000;
-  using limit = deadline(
-    (step.timeoutSeconds ?? Infinity) * 1000 + slackMs,
-    () => new Error("late"),
-  );
+  // No connection for longer than this is a fault of its own; a guest that drops each one gains no more time.
+  const awayMs = link.options.unreachableSeconds * 1000;
+  const limitMs = (step.timeoutSeconds ?? Infinity) * 1000 + slackMs;
   const silenceMs = (step.silenceSeconds ?? Infinity) * 1000 + slackMs;
-  while (!stop.aborted) {
-    if (limit.signal.aborted) return "timed-out";
+  const startedAtMs = performance.now();
+  for (let foundAtMs = startedAtMs; !stop.aborted; await pause(1000, stop)) {
+    const now = performance.now();
+    if (!link.isConnected) foundAtMs = now;
+    const overMs = now - startedAtMs - limitMs;
+    if (overMs > awayMs || (overMs > 0 && now - foundAtMs > slackMs)) return "timed-out";
     // What comes after the cut is swallowed in the guest, where the host cannot hear it.
-    if (!log.isFull && performance.now() - heard.atMs > silenceMs) return "silent";
-    await pause(1000, AbortSignal.any([stop, limit.signal]));
+    const quietMs = log.isFull ? 0 : now - Math.max(heard.atMs, foundAtMs);
+    if (quietMs > silenceMs) return "silent";
   }
   return new Promise(() => undefined);
 }

@@ -188,7 +188,12 @@ export type StepOrder = {
   readonly logLimitBytes: number;
   /** Gets each piece of the log as it comes home, for a terminal. Must not block. */
   readonly onLog?: (piece: Buffer) => void;
+  /** Called before a throw: what a step that has no `StepEnd` left in its log. */
+  readonly onLogEnd?: (size: LogSize) => void;
 };
+
+/** What a log came to; `cutBytes` is 0 when nobody knows how much more was printed, as when the guest is lost. */
+export type LogSize = Pick<StepEnd, "logBytes" | "cutBytes">;
 
 export type StepEnd = {
   readonly outcome: Exclude<StepOutcome, "skipped" | "lost" | "cancelled">;

@@ -1,11 +1,13 @@
-import { stat } from "node:fs/promises";
 import type { Step } from "#job/spec.ts";
 import { Ended, type StepOutcome, type StepResult, type Verdict } from "#job/verdict.ts";
 import { untilAborted } from "#lib/deadline.ts";
 import type { AttemptOrder, Journal } from "./attempt.ts";
 import type { Chronicle } from "./chronicle.ts";
-import type { Guest, Machine, StepEnd } from "./ports.ts";
+import type { Guest, LogSize, Machine, StepEnd } from "./ports.ts";
 import { stepLogPath } from "./results-folder.ts";
+
+/** For the last line of a log whose machine is gone, which asks nothing of a guest. */
+const LOG_END_MS = 1000;
 
 type Room = {
   readonly guest: Guest;
@@ -63,6 +65,7 @@ async function runStep(
     journal.stepEnds(result);
     return result;
   };
+  let size: LogSize | undefined;
   const work = guest.run(
     {
       number,
@@ -71,6 +74,9 @@ async function runStep(
       logPath,
       logLimitBytes: order.logLimitBytes,
       onLog: (piece) => journal.stepLog(number, piece),
+      onLogEnd: (told) => {
+        size = told;
+      },
     },
     signal,
   );
@@ -78,11 +84,9 @@ async function runStep(
     // A machine that is gone cannot answer any more: do not wait for the guest's own deadlines.
     return settle(await untilAborted(machine.ended, work));
   } catch (error) {
-    const logBytes = await stat(logPath).then(
-      ({ size }) => size,
-      () => 0,
-    );
-    settle({ outcome: outcomeOf(error), logBytes, cutBytes: 0 });
+    // When the machine ended first, the guest has still to end its log.
+    await untilAborted(AbortSignal.timeout(LOG_END_MS), work).catch(() => undefined);
+    settle({ outcome: outcomeOf(error), ...(size ?? { logBytes: 0, cutBytes: 0 }) });
     throw error;
   }
 }

@@ -92,6 +92,73 @@ test("a wire that leads nowhere for too long: guest-unreachable", async () => {
   }
 });
 
+for (const limits of [{ timeoutSeconds: 1 }, { silenceSeconds: 1 }]) {
+  test(`a guest that freezes is unreachable, and its step not to blame, with ${Object.keys(limits)}`, async () => {
+    await using at = await guestBehindWire();
+    const order = {
+      ...step(at.folder, 1, "echo begun; sleep 30", limits),
+      onLog: () => {
+        wire.silence(true);
+        wire.freeze();
+      },
+    };
+    try {
+      await expect(at.guest.run(order, NEVER)).rejects.toMatchObject({
+        code: "guest-unreachable",
+        message: "the guest stopped answering while a step was over its limit",
+      });
+    } finally {
+      wire.silence(false);
+    }
+  });
+}
+
+test("time without a connection is no silence, and what a step did meanwhile counts", async () => {
+  await using at = await guestBehindWire();
+  const order = {
+    ...step(at.folder, 1, "echo begun; sleep 1; echo done; sleep 1", {
+      timeoutSeconds: 3,
+      silenceSeconds: 2,
+    }),
+    onLog: () => {
+      wire.silence(true);
+      wire.cut();
+      setTimeout(() => wire.silence(false), 4000);
+    },
+  };
+  await using guest = await connectTo(
+    {
+      access: sshd.access,
+      options: {
+        port: wire.port,
+        stateFolder: at.state,
+        logFolder: join(at.folder, "logs"),
+        settledFile: sshd.options.settledFile ?? "",
+      },
+    },
+    { options: { unreachableSeconds: 20 } },
+  );
+  expect(await guest.run(order, NEVER)).toMatchObject({ outcome: "passed", logBytes: 11 });
+});
+
+test("a log that was cut says so also when its machine is lost", async () => {
+  const machine = new LoopbackMachine();
+  await using at = await guestBehindWire(machine);
+  const fault = new Fault("guest-powered-off", "the guest powered itself off");
+  const sizes: unknown[] = [];
+  const order = {
+    ...step(at.folder, 1, "printf '%5000d' 0; sleep 30"),
+    logLimitBytes: 1000,
+    onLog: () => machine.end(fault),
+    onLogEnd: (size: unknown) => sizes.push(size),
+  };
+  await expect(at.guest.run(order, NEVER)).rejects.toBe(fault);
+  expect(sizes).toEqual([{ logBytes: 1000, cutBytes: 0 }]);
+  expect((await readFile(order.logPath, "utf8")).slice(1000)).toBe(
+    "\n[testbed: log cut here after 1000 bytes; the step printed more]\n",
+  );
+});
+
 test("a guest that panicked is told from one that does not answer", async () => {
   const machine = new LoopbackMachine();
   await using at = await guestBehindWire(machine);
