@@ -19,14 +19,14 @@ const SAYS_CHARACTERS_MAX = 600;
 
 /**
  * The job file, or what the command line changes in it, is wrong: nothing was started. The message has one line for each
- * problem, in the order of the file, fit for a terminal.
+ * problem, in the order of the file, fit for a terminal; what is the same in every word is said once.
  */
 export class JobFileError extends Error {
   override readonly name = "JobFileError";
   readonly problems: readonly Problem[];
 
   constructor(file: string, problems: readonly Problem[], more: { cause?: unknown } = {}) {
-    const sorted = [...problems].sort(inOrder);
+    const sorted = distinct(file, problems).sort(inOrder);
     const lines = sorted.slice(0, PROBLEMS_SHOWN_MAX).map((problem) => lineOf(file, problem));
     const hidden = sorted.length - lines.length;
     if (hidden > 0) lines.push(`${printable(file)}: and ${hidden} more`);
@@ -46,6 +46,11 @@ function lineOf(file: string, { place, path, says }: Problem): string {
       ? printable(place.option)
       : `${printable(file)}:${place.line}:${place.column}`;
   return `${where}: ${path === "" ? "" : `${path}: `}${printable(says, SAYS_CHARACTERS_MAX)}`;
+}
+
+/** YAML's parser may say one thing of one place once for each bracket that is open there. */
+function distinct(file: string, problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [lineOf(file, problem), problem])).values()];
 }
 
 /** The file's problems from top to bottom, then those of the command line. */

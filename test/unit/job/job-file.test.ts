@@ -272,3 +272,11 @@ test("a --set that cannot be done is named", async () => {
   ]);
   for (const wrong of ["x", "=x", "a..b=c", ".=", ""]) expect(parseOverride(wrong)).toBeUndefined();
 });
+
+test("a problem that the parser finds over and over is told once", async () => {
+  const found = await problems("[".repeat(20_000));
+  expect(found.length).toBeGreaterThan(1);
+  expect(found).toEqual([...new Set(found)]);
+  const error: unknown = await read("[".repeat(20_000)).catch((thrown: unknown) => thrown);
+  expect((error as JobFileError).problems).toHaveLength(found.length);
+});
