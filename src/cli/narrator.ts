@@ -32,6 +32,7 @@ export class Narrator implements Journal, Disposable {
   readonly #output: TerminalOutput;
   readonly #stepCount: number;
   readonly #ticker: NodeJS.Timeout;
+  #attempt = 0;
   #step = "";
   #doing = "";
   #doingSinceMs = performance.now();
@@ -47,7 +48,14 @@ export class Narrator implements Journal, Disposable {
     this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
+  /** The attempt that runs, or ran last, counted from 1; 0 before the first. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
   enter(phase: Phase): void {
+    // Every attempt prepares, once, before it has a machine.
+    if (phase === "preparing") this.#attempt += 1;
     if (phase === "booting") this.#bootSinceMs = performance.now();
     if (phase === "running") {
       const took = durationInWords(performance.now() - this.#bootSinceMs);

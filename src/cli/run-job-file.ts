@@ -64,10 +64,12 @@ export async function runJobFile(
   // From here on, since a job file and a host take their time, and a signal meanwhile is a cancel like any other.
   const job = randomBytes(8).toString("hex");
   let installation: string | undefined;
+  let narrator: Narrator | undefined;
   using cancel = cancelOnSignals(
     () => screen.line("cancelling and taking the machine down; once more leaves at once", "note"),
     () => {
-      for (const line of whatMayBeLeft(installation, job)) screen.line(line, "bad");
+      for (const line of whatMayBeLeft(installation, job, narrator?.attempt))
+        screen.line(line, "bad");
       void screen.close().then(() => process.exit(EXIT_CODES.cancelled));
     },
   );
@@ -76,6 +78,8 @@ export async function runJobFile(
     cancel.signal.throwIfAborted();
     await using host = await openHost(config);
     installation = host.state.installation;
+    using told = new Narrator(screen, output, spec.steps.length);
+    narrator = told;
     return await runOnHost({
       order,
       config,
@@ -83,7 +87,7 @@ export async function runJobFile(
       job,
       host,
       screen,
-      output,
+      narrator,
       signal: cancel.signal,
     });
   } catch (error) {
@@ -93,9 +97,13 @@ export async function runJobFile(
 }
 
 /** A second Ctrl-C does not wait to see what became of the machine. */
-function whatMayBeLeft(installation: string | undefined, job: string): readonly string[] {
-  if (installation === undefined) return ["left at once"];
-  const name = machineName({ installation, job, attempt: 1 });
+function whatMayBeLeft(
+  installation: string | undefined,
+  job: string,
+  attempt = 0,
+): readonly string[] {
+  if (installation === undefined || attempt === 0) return ["left at once"];
+  const name = machineName({ installation, job, attempt });
   return [
     `left at once: the machine ${name} may still be there`,
     `the next run sweeps it, or: testbed destroy ${name} ('testbed machines' lists what there is)`,
@@ -109,12 +117,12 @@ type Run = {
   readonly job: string;
   readonly host: Host;
   readonly screen: Screen;
-  readonly output: ReturnType<typeof openScreen>["output"];
+  readonly narrator: Narrator;
   readonly signal: AbortSignal;
 };
 
 async function runOnHost(run: Run): Promise<number> {
-  const { order, config, spec, job, host, screen, output, signal } = run;
+  const { order, config, spec, job, host, screen, narrator, signal } = run;
   const startedAt = new Date();
   const startedMs = performance.now();
   const resultsFolder =
@@ -122,7 +130,6 @@ async function runOnHost(run: Run): Promise<number> {
       ? defaultResultsFolder(order.file, job, startedAt)
       : resolve(order.results);
   await makeResultsFolder(resultsFolder);
-  using narrator = new Narrator(screen, output, spec.steps.length);
   const reports = await host.runAttempts(
     {
       spec,

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Host } from "#cli/run-job-file.ts";
@@ -21,13 +21,20 @@ const BROKEN: Readonly<Record<string, () => Fault>> = {
     }),
 };
 
+/** An image whose first machine breaks at once; its second boots like any other. */
+const FLAKY = "flaky";
+
 /** A host without machines: steps run as local shells, everything around them is told as a real host would. */
 export function fakeHost(bootMs: number): Host {
   return {
     state: { path: "/nowhere", installation: "0".repeat(32) },
-    runAttempts: async (order, journal, signal) => [
-      await attempt({ ...order, attempt: 1 }, journal, { bootMs, signal }),
-    ],
+    runAttempts: async (order, journal, signal) => {
+      const first = attempt({ ...order, attempt: 1 }, journal, { bootMs, signal });
+      if (order.spec.image !== FLAKY) return [await first];
+      const before = await first;
+      await rm(join(order.resultsFolder, "steps"), { recursive: true });
+      return [before, await attempt({ ...order, attempt: 2 }, journal, { bootMs, signal })];
+    },
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
@@ -45,7 +52,7 @@ async function attempt(
     steps.push({ name, outcome: "skipped", durationMs: 0, logBytes: 0, cutBytes: 0 });
   }
   journal.enter("settled");
-  await delay(bootMs / 10);
+  if (order.spec.image !== FLAKY || order.attempt > 1) await delay(bootMs / 10);
   const name = "testbed-00000000-0123456789abcdef";
   return {
     verdict,
@@ -69,8 +76,12 @@ async function walk(
   { bootMs, signal }: Circumstances,
 ): Promise<Verdict> {
   journal.enter("preparing");
+  if (order.spec.image === FLAKY) journal.progress(JSON.stringify({ job: order.job }));
   await mkdir(join(order.resultsFolder, "steps"));
   const broken = BROKEN[order.spec.image];
+  if (order.spec.image === FLAKY && order.attempt === 1) {
+    throw new Fault("image-unbootable", "not this time");
+  }
   if (order.spec.image === "nowhere" && broken !== undefined) throw broken();
   journal.enter("booting");
   for (const requirement of ["console speaks", "address found", "login works"]) {

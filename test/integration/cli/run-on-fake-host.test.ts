@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { VerdictDocument } from "#cli/verdict-schema.ts";
+import { machineName } from "#job/machine-name.ts";
 import { eventually } from "#test/kit/eventually.ts";
 
 /** The whole command but the machine: a process of its own, with signals, pipes and exit status. */
@@ -118,6 +119,19 @@ test("a second Ctrl-C leaves at once and says what may be left", async () => {
   expect(await ended).toEqual({ code: 130, signal: null });
   clearInterval(again);
   expect(out.stderr).toMatch(/the machine testbed-[0-9a-f]{8}-[0-9a-f]{16} may still be there/);
+});
+
+test("a second Ctrl-C names the machine of the attempt that runs", async () => {
+  const { child, out, ended } = start(job("true", "flaky"), 300_000);
+  await eventually(() => out.stderr.includes("starting the machine"), 20_000);
+  child.kill("SIGINT");
+  await eventually(() => out.stderr.includes("once more leaves at once"), 20_000);
+  const again = setInterval(() => child.kill("SIGINT"), 200);
+  expect(await ended).toEqual({ code: 130, signal: null });
+  clearInterval(again);
+  const [, order = "", left = ""] =
+    /"job":"(\w+)"[\s\S]*the machine (\S+) may/.exec(out.stderr) ?? [];
+  expect(left).toBe(machineName({ installation: "0".repeat(32), job: order, attempt: 2 }));
 });
 
 test("a reader that goes away stops nothing", async () => {

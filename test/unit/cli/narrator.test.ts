@@ -86,3 +86,15 @@ test("what a slow reader cannot take is left out, and told in one line when it h
     "y".repeat(1024),
   ]);
 });
+
+test("the attempt that runs is counted from its first phase", () => {
+  const { narrator: told } = narrator();
+  expect(told.attempt).toBe(0);
+  for (const attempt of [1, 2]) {
+    for (const phase of ["leased", "preparing", "booting", "settled"] as const) {
+      told.enter(phase);
+      expect(told.attempt).toBe(phase === "leased" ? attempt - 1 : attempt);
+    }
+  }
+  told[Symbol.dispose]();
+});
