@@ -87,7 +87,7 @@ const input = {
         "Absolute path in the guest, at most 1024 characters, without '..'. Missing folders are made.",
       pattern: "^/(?!(.*/)?\\.\\.(/|$))[^\\p{Cc}\\p{Cs}]{1,1023}$",
       patternErrorMessage:
-        "must be an absolute path in the guest, without '..' and control characters, such as /work/src",
+        "must be an absolute path in the guest, without '..' and control characters, such as /build/src",
     },
   },
 } as const;
@@ -189,7 +189,7 @@ export const jobFileSchema = {
         type: "string",
         pattern: "^/(?!(.*/)?\\.\\.(/|$))[^\\p{Cc}\\p{Cs}]{1,1023}$",
         patternErrorMessage:
-          "must be an absolute path or glob pattern in the guest, without '..' and control characters, such as /work/out/*.log",
+          "must be an absolute path or glob pattern in the guest, without '..' and control characters, such as /build/out/*.log",
       },
       description:
         "Absolute paths in the guest to bring home, with * and other glob characters; at most 100. Collected however the job ended, while the guest answers.",

@@ -22,8 +22,7 @@ export function decodeJobFile(path: string, bytes: Uint8Array): string {
     throw refuse(path, "is not text in UTF-8: is it really a job file?", START, cause);
   }
   // What YAML 1.2.2 (5.1) leaves out of its printable characters; without these a file is binary, or wants to look different.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const at = text.search(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f]/u);
+  const at = text.search(/[^\P{Cc}\t\n\r\u0085]/u);
   if (at === -1) return text;
   const lines = text.slice(0, at).split("\n");
   const place = { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 };
