@@ -68,6 +68,27 @@ test("a libvirtd that gives up fails the start at once, with its reason", async 
   expect(tookMs).toBeLessThan(20_000);
 });
 
+test("a libvirtd's reason is found among what else it said, and not what it said the last time", async () => {
+  const { exitCode, stderr } = await onPrivateHost(`
+    mkdir -p /run/bin /var/log/libvirt
+    echo '2026-01-01 00:00:00.000+0000: 1: error : f:1 : the reason of yesterday' >/var/log/libvirt/testbed-libvirtd.log
+    cat >/run/bin/libvirtd <<'END'
+#!/bin/sh
+say() { echo "2026-01-02 00:00:00.000+0000: 2: error : $*" >&2; }
+say "virStateInitialize:660 : the reason of today"
+for number in $(seq 100); do say "virNetDevSendEthtoolIoctl:3034 : ethtool ioctl error on vnet$number: No such device"; done
+for _ in $(seq 100); do say "again:1 : what is said again and again"; done
+exit 1
+END
+    chmod +x /run/bin/libvirtd
+    PATH=/run/bin:$PATH $libvirt start
+  `);
+  expect(exitCode).toBe(3);
+  expect(stderr).toContain("the reason of today");
+  expect(stderr.match(/again and again/g)).toHaveLength(1);
+  expect(stderr).not.toMatch(/ethtool|yesterday/);
+});
+
 test("what is orphaned below libvirtd becomes the subreaper's child, not process 1's", async () => {
   const { stdout } = await onPrivateHost(`
     setsid ${join(ROOT, "setup/subreaper")} sh -c 'sleep 30 & echo $! >/run/orphan' &
