@@ -18,12 +18,16 @@ export async function costAlone(
 ): Promise<Cost> {
   const { href } = new URL("./main.ts", import.meta.url);
   const hostKey = server.hostKey.toString("base64");
-  const printed = await run(process.execPath, [fileURLToPath(href), "--alone"], {
-    timeoutMs: TIMEOUT_MS,
-    signal,
-    // On standard input, since it carries a private key.
-    input: JSON.stringify({ measurement, server: { ...server, hostKey } }),
-  });
+  const printed = await run(
+    process.execPath,
+    [...process.execArgv, fileURLToPath(href), "--alone"],
+    {
+      timeoutMs: TIMEOUT_MS,
+      signal,
+      // On standard input, since it carries a private key.
+      input: JSON.stringify({ measurement, server: { ...server, hostKey } }),
+    },
+  );
   return JSON.parse(printed) as Cost;
 }
 

@@ -1,4 +1,5 @@
 import { cpus, release } from "node:os";
+import { isInstalled } from "#lib/programs.ts";
 import { answerAlone } from "./alone.ts";
 import {
   type Arguments,
@@ -21,6 +22,9 @@ const MEASURE: Readonly<Record<PartName, MeasurePart>> = {
   b: measureLoopback,
   c: measureGuest,
 };
+
+/** Programs that a part cannot do without and that a host which only runs jobs need not have. */
+const NEEDS: Readonly<Record<PartName, readonly string[]>> = { a: [], b: ["sshd"], c: [] };
 
 const EXIT = { done: 0, missed: 1, usage: 2, broken: 3, cancelled: 130 } as const;
 
@@ -50,6 +54,11 @@ async function main(): Promise<number> {
 }
 
 async function bench({ parts, pairs, isJson, isStrict }: Arguments): Promise<number> {
+  for (const program of parts.flatMap((part) => NEEDS[part])) {
+    if (await isInstalled(program)) continue;
+    say(`${program} is not installed; 'setup/packages test' installs it`);
+    return EXIT.broken;
+  }
   const startedAt = new Date().toISOString();
   const startedMs = performance.now();
   const openssh = await opensshVersion(cancel.signal);

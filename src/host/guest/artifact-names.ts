@@ -1,6 +1,8 @@
 /** A name's parts on any file system that matters are at most this long (NAME_MAX). */
 const PART_BYTES_MAX = 255;
 const NAME_BYTES_MAX = 1024;
+/** What most names are made of; for the others the slow questions are asked. */
+const PLAIN = /^[\w .,:=+@~/-]*$/;
 
 /** Names that came from a guest, checked one by one; remembers which it let through. */
 export class ArtifactNames {
@@ -31,6 +33,7 @@ function pathOf(name: string): string {
 }
 
 function fold(path: string): string {
+  if (PLAIN.test(path)) return path.toLowerCase();
   return path.normalize("NFC").toUpperCase().toLowerCase();
 }
 
@@ -38,12 +41,20 @@ function complaintOf(path: string): string | undefined {
   if (path === "") return "the name is empty";
   if (Buffer.byteLength(path) > NAME_BYTES_MAX) return "the name is too long";
   if (path.startsWith("/")) return "the name is absolute";
-  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(path)) return "the name has control characters";
-  if (path.includes("\ufffd")) return "the name is not UTF-8";
-  if (path.includes("\\")) return "the name has a backslash";
+  if (!PLAIN.test(path)) {
+    const why = oddityOf(path);
+    if (why !== undefined) return why;
+  }
   for (const part of path.split("/")) {
     if (part === "" || part === "." || part === "..") return "the name leads elsewhere";
     if (Buffer.byteLength(part) > PART_BYTES_MAX) return "a part of the name is too long";
   }
+  return undefined;
+}
+
+function oddityOf(path: string): string | undefined {
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(path)) return "the name has control characters";
+  if (path.includes("\ufffd")) return "the name is not UTF-8";
+  if (path.includes("\\")) return "the name has a backslash";
   return undefined;
 }

@@ -2,7 +2,8 @@ import { timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import ssh2, { type ClientChannel } from "ssh2";
 import { Exec, type ExecEnd } from "./channel.ts";
-import { gatherWrites, keepKeyObjects } from "./fast-packets.ts";
+import { decryptsAtOnce, gatherWrites, keepKeyObjects } from "./fast-packets.ts";
+import { lendReads } from "./frugal-socket.ts";
 import { ConnectionLost, LoginRefused, WrongHostKey } from "./ssh-errors.ts";
 
 /** Who we are to the guest, and who it must be to us. */
@@ -75,7 +76,11 @@ export class SshConnection implements Disposable {
     };
     signal.addEventListener("abort", onAbort, { once: true });
     client.once("ready", resolve);
-    client.on("handshake", () => keepKeyObjects(client));
+    client.on("handshake", () => {
+      keepKeyObjects(client);
+      // A server that changes the cipher later, for which it has no reason, breaks its own connection at worst.
+      if (decryptsAtOnce(client)) lendReads(socket);
+    });
     client.on("error", (error: Error & { level?: string }) => {
       if (isWrongKey) return reject(new WrongHostKey("the host key is not the one made for it"));
       if (error.level === "client-authentication") return reject(new LoginRefused(error.message));

@@ -1,5 +1,6 @@
-import { connect, isIP, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { connectFrugally } from "./frugal-socket.ts";
 import { ConnectionLost, ConnectionRefused } from "./ssh-errors.ts";
 
 /** A socket whose server has said that it speaks SSH; its first line is still to be read. */
@@ -27,7 +28,7 @@ export async function dial(options: DialOptions): Promise<Dialled> {
   signal.throwIfAborted();
   // Never a name: nothing that comes from outside may start a look-up.
   if (isIP(address) === 0) throw new ConnectionLost(`${JSON.stringify(address)} is no address`);
-  const socket = connect({ host: address, port, noDelay: true });
+  const socket = connectFrugally({ host: address, port });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onAbort = () => reject(signal.reason);
   const late = (what: string) => () => reject(new ConnectionLost(`${address} ${what}`));

@@ -1,4 +1,4 @@
-import { createSecretKey, type KeyObject } from "node:crypto";
+import { createSecretKey, KeyObject } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Client } from "ssh2";
 
@@ -21,6 +21,15 @@ export function gatherWrites(socket: Socket): void {
     }
     return write(data as Uint8Array);
   };
+}
+
+/**
+ * Whether each byte that is read is decrypted before ssh2 keeps it: so with AES-GCM, while its other ciphers keep a packet
+ * that waits for its checksum as it came. Ask after each key exchange, and after `keepKeyObjects`.
+ */
+export function decryptsAtOnce(client: Client): boolean {
+  const { _protocol } = client as unknown as { _protocol?: { _decipher?: Keys } };
+  return _protocol?._decipher?._decipherKey instanceof KeyObject;
 }
 
 type Keys = { _encKey?: Buffer | KeyObject; _decipherKey?: Buffer | KeyObject };

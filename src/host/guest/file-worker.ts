@@ -1,109 +1,103 @@
-import { createHash, type Hash, hash } from "node:crypto";
-import { closeSync, constants, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { parentPort } from "node:worker_threads";
-import type { Digests, FileReply, FileRequest } from "./file-thread.ts";
+import type { FileError, FileReply, FileRequest, Piece, Stored } from "./file-requests.ts";
+import { Harvest, OfferTooLarge } from "./harvest.ts";
+import { ArchiveError, ArchiveReader } from "./read-archive.ts";
 import { readFolder, UnreadableFile } from "./read-folder.ts";
+import { Refusals } from "./refusals.ts";
 
-/**
- * The inside of `file-thread.ts`. Plain calls write thousands of small files in a third of the time that asynchronous ones
- * take, and hold up nobody here. One request after the other.
- */
+/** The inside of `file-thread.ts`. One request after the other, each done with plain calls that hold up nobody here. */
 
-/** A name that is new or nothing: never a file that is there, never through a link. */
-const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-const TAKEN_CODES = ["EEXIST", "ENOTDIR", "EISDIR", "ELOOP"];
+type Field = {
+  readonly memory: Uint8Array;
+  readonly harvest: Harvest;
+  readonly refusals: Refusals;
+  /** Of the offer that goes on; undefined after an error, when what still comes of it is thrown away. */
+  reader: ArchiveReader | undefined;
+};
 
-const streams = new Map<number, { path: string; file: number; hash: Hash }>();
+const fields = new Map<number, Field>();
 const reads = new Map<number, Generator<Uint8Array<ArrayBuffer>>>();
-let lastParent: string | undefined;
 
-/** Opens a new file; undefined when the name, or one of its folders', is taken. */
-function create(path: string): number | undefined {
+function answer(request: FileRequest): Omit<FileReply, "id"> {
+  const { stream } = request;
+  switch (request.kind) {
+    case "read":
+      reads.set(stream, readFolder(request.folder));
+      return {};
+    case "next": {
+      const content = reads.get(stream)?.next().value;
+      return content === undefined ? {} : { content };
+    }
+    case "abandon":
+      reads.get(stream)?.return(undefined);
+      reads.delete(stream);
+      return {};
+    case "harvest": {
+      const { folder, caps, memory } = request;
+      const refusals = new Refusals(caps.refusals);
+      const harvest = new Harvest(folder, caps, refusals);
+      fields.set(stream, { memory: new Uint8Array(memory), harvest, refusals, reader: undefined });
+      return {};
+    }
+    case "settle":
+      return settle(stream);
+    default:
+      return reap(request);
+  }
+}
+
+function reap(request: Piece | Extract<FileRequest, { kind: "offer" | "offer-end" }>) {
+  const field = fields.get(request.stream);
+  if (field === undefined) throw new Error(`no harvest ${request.stream}`);
+  const { harvest, memory } = field;
+  if (request.kind === "offer") {
+    harvest.offer();
+    field.reader = new ArchiveReader(harvest);
+    return {};
+  }
+  const { reader } = field;
   try {
-    const parent = dirname(path);
-    if (parent !== lastParent) mkdirSync(parent, { recursive: true, mode: 0o755 });
-    lastParent = parent;
-    return openSync(path, FLAGS, 0o644);
+    if (request.kind === "piece") {
+      reader?.write(memory.subarray(request.start, request.start + request.bytes));
+      return {};
+    }
+    if (request.isWhole) reader?.end();
   } catch (error) {
-    lastParent = undefined;
-    if (TAKEN_CODES.includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    field.reader = undefined;
+    harvest.breakOff();
     throw error;
   }
+  harvest.breakOff();
+  return { refused: field.refusals.drain() };
 }
 
-function writeAll(file: number, content: Uint8Array): void {
-  for (let at = 0; at < content.length; ) at += writeSync(file, content, at);
+function settle(stream: number): { stored?: Stored } {
+  const harvest = fields.get(stream)?.harvest;
+  fields.delete(stream);
+  if (harvest === undefined) return {};
+  harvest.breakOff();
+  const { artifacts } = harvest;
+  return {
+    stored: {
+      paths: artifacts.map(({ path }) => path).join("\n"),
+      bytes: Float64Array.from(artifacts, ({ bytes }) => bytes),
+      sha256: artifacts.map(({ sha256 }) => sha256).join(""),
+    },
+  };
 }
 
-function put(path: string, content: Uint8Array): string | undefined {
-  const file = create(path);
-  if (file === undefined) return undefined;
-  try {
-    writeAll(file, content);
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  } finally {
-    closeSync(file);
-  }
-  return hash("sha256", content);
-}
-
-function begin(stream: number, path: string): Digests {
-  const file = create(path);
-  if (file === undefined) return [undefined];
-  streams.set(stream, { path, file, hash: createHash("sha256") });
-  return [""];
-}
-
-function abandon(stream: number): Digests {
-  reads.get(stream)?.return(undefined);
-  reads.delete(stream);
-  const at = streams.get(stream);
-  streams.delete(stream);
-  if (at === undefined) return [];
-  closeSync(at.file);
-  rmSync(at.path, { force: true });
-  return [];
-}
-
-function answer(request: Exclude<FileRequest, { kind: "next" }>): Digests {
-  if (request.kind === "put") {
-    let start = 0;
-    return request.paths.split("\n").map((path, index) => {
-      const content = new Uint8Array(request.content, start, request.sizes[index]);
-      start += content.length;
-      return put(`${request.folder}/${path}`, content);
-    });
-  }
-  if (request.kind === "read") {
-    reads.set(request.stream, readFolder(request.folder));
-    return [];
-  }
-  if (request.kind === "begin") return begin(request.stream, join(request.folder, request.path));
-  const at = streams.get(request.stream);
-  if (request.kind === "abandon" || at === undefined) return abandon(request.stream);
-  if (request.kind === "piece") {
-    const content = new Uint8Array(request.content);
-    writeAll(at.file, content);
-    at.hash.update(content);
-    return [];
-  }
-  streams.delete(request.stream);
-  closeSync(at.file);
-  return [at.hash.digest("hex")];
+function explain(error: unknown): FileError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const blame = error instanceof ArchiveError || error instanceof OfferTooLarge ? "guest" : "host";
+  const path = error instanceof UnreadableFile ? { path: error.path } : {};
+  return { blame, code, message, ...path };
 }
 
 function replyTo(id: number, request: FileRequest): FileReply {
   try {
-    if (request.kind !== "next") return { id, digests: answer(request) };
-    const content = reads.get(request.stream)?.next().value;
-    return { id, digests: [], ...(content === undefined ? {} : { content }) };
+    return { id, ...answer(request) };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const path = error instanceof UnreadableFile ? { path: error.path } : {};
-    return { id, digests: [], error: { code, message, ...path } };
+    return { id, error: explain(error) };
   }
 }
 

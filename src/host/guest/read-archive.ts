@@ -1,117 +1,152 @@
-import { type Extract, type ExtractEvents, extract } from "tar-stream";
-
-/** An entry's content, whose pieces are always buffers, which the types of tar-stream do not say. */
-type Source = Omit<ExtractEvents["entry"][1], typeof Symbol.asyncIterator> & AsyncIterable<Buffer>;
+import { type TarEntry, TarError, tarEntry, tarRecords, tarText } from "./tar-header.ts";
 
 /** A guest's archive that no tar would write, or that ends in the middle. */
 export class ArchiveError extends Error {
   override readonly name = "ArchiveError";
 }
 
-export type ArchiveEntry = {
-  /** As the archive has it: data, until checked. */
-  readonly name: string;
-  readonly isFile: boolean;
-  readonly bytes: number;
-  /** Must be read to its end, or drained with `skip`. */
-  readonly content: Source;
+export type ArchiveEntry = Pick<TarEntry, "name" | "isFile" | "bytes">;
+
+/** Gets an archive's entries, one after the other. What a member throws ends the reading and is thrown as it is. */
+export type ArchiveTaker = {
+  begin(entry: ArchiveEntry): void;
+  /** Some of the entry's content, valid during the call only. Not called for an empty one. */
+  content(part: Uint8Array): void;
+  end(): void;
 };
 
-const SLICE_BYTES = 64 * 1024;
+const BLOCK_BYTES = 512;
 /** Nothing but headers for so long is no archive: names longer than this, or padding without end. */
 const HEADER_BYTES_MAX = 256 * 1024;
 
-/** Reads a tar archive as it comes, entry by entry, and keeps nothing of it; nothing is ever unpacked. */
+/**
+ * Reads a tar archive as it comes, entry by entry, and keeps nothing of it; nothing is ever unpacked. Plain calls throughout,
+ * for a thread that may wait: streams and promises for each of some thousand small files take longer than the files.
+ */
 export class ArchiveReader {
-  readonly #parser: Extract = extract();
-  readonly #done = Promise.withResolvers<void>();
+  readonly #taker: ArchiveTaker;
+  /** A header, or the text of a long name or a PAX record, as far as it has come. */
+  #gathered: Uint8Array = Buffer.alloc(BLOCK_BYTES);
+  #gatheredBytes = 0;
+  /** What the text that is gathered belongs to; undefined while it is a header. */
+  #textOf: TarEntry | undefined;
+  #contentLeft = 0;
+  #paddingLeft = 0;
+  #isInEntry = false;
   #headerBytes = 0;
-  #openEntries = 0;
+  #longName: string | undefined;
+  #pax: ReadonlyMap<string, string> | undefined;
 
-  /** `onEntry` is called for one entry after the other, and awaited. */
-  constructor(onEntry: (entry: ArchiveEntry) => Promise<void>) {
-    this.#done.promise.catch(() => undefined);
-    this.#parser.on("entry", (header, content, next) => {
-      this.#openEntries += 1;
-      content.on("error", () => undefined);
-      const isFile = header.type === "file" || header.type === "contiguous-file";
-      onEntry({
-        name: header.name,
-        isFile,
-        bytes: header.size,
-        content: content as unknown as Source,
-      })
-        .then(() => {
-          this.#openEntries -= 1;
-          this.#headerBytes = 0;
-          next();
-        })
-        .catch((error: unknown) => {
-          this.#done.reject(error);
-          next(error instanceof Error ? error : new Error(String(error)));
-        });
-    });
-    this.#parser.on("error", (error: Error) => this.#break(error));
-    this.#parser.on("close", () => this.#break(new Error("the archive ends in the middle")));
-    this.#parser.on("finish", () => this.#done.resolve());
+  constructor(taker: ArchiveTaker) {
+    this.#taker = taker;
   }
 
-  /** Takes the next piece, when the entries before it have been dealt with. Throws `ArchiveError`, or what `onEntry` threw. */
-  async write(piece: Buffer): Promise<void> {
-    for (let at = 0; at < piece.length; at += SLICE_BYTES) {
-      const slice = piece.subarray(at, at + SLICE_BYTES);
-      const { promise: drained, resolve } = Promise.withResolvers<void>();
-      this.#parser.once("drain", resolve);
-      if (!this.#parser.write(slice)) await Promise.race([drained, this.#done.promise]);
-      this.#parser.off("drain", resolve);
-      if (this.#openEntries === 0) this.#headerBytes += slice.length;
-      if (this.#headerBytes > HEADER_BYTES_MAX) {
-        this.#parser.destroy(new Error("a header is too long"));
-        await this.#done.promise;
-      }
+  /** Takes the next piece. Throws `ArchiveError`, or what the taker throws; then nothing more may be written. */
+  write(piece: Uint8Array): void {
+    for (let at = 0; at < piece.length; ) {
+      if (this.#contentLeft > 0) at += this.#takeContent(piece, at);
+      else if (this.#paddingLeft > 0) at += this.#takePadding(piece, at);
+      else at += this.#gather(piece, at);
     }
   }
 
-  /** No more comes. Resolves when every entry was dealt with. Throws as `write` does. */
-  async end(): Promise<void> {
-    this.#parser.end(undefined);
-    await this.#done.promise;
+  /** No more comes. Throws `ArchiveError` when that is too early. */
+  end(): void {
+    if (this.#isInEntry) throw new ArchiveError("the archive ends in the middle of a file");
+    if (this.#gatheredBytes > 0 || this.#textOf !== undefined || this.#paddingLeft > 0) {
+      throw new ArchiveError("the archive ends in the middle");
+    }
   }
 
-  /** Stops in the middle. Twice is safe. */
-  destroy(): void {
-    this.#parser.destroy();
+  #takeContent(piece: Uint8Array, at: number): number {
+    const part = piece.subarray(at, at + this.#contentLeft);
+    this.#contentLeft -= part.length;
+    this.#taker.content(part);
+    if (this.#contentLeft === 0) this.#endEntry();
+    return part.length;
   }
 
-  #break(error: Error): void {
-    this.#done.reject(new ArchiveError(error.message, { cause: error }));
+  #takePadding(piece: Uint8Array, at: number): number {
+    const taken = Math.min(this.#paddingLeft, piece.length - at);
+    this.#paddingLeft -= taken;
+    return taken;
+  }
+
+  #gather(piece: Uint8Array, at: number): number {
+    const wanted = this.#textOf?.bytes ?? BLOCK_BYTES;
+    const part = piece.subarray(at, at + wanted - this.#gatheredBytes);
+    this.#headerBytes += part.length;
+    if (this.#headerBytes > HEADER_BYTES_MAX) throw new ArchiveError("a header is too long");
+    if (part.length === wanted) this.#understand(part);
+    else {
+      this.#gathered.set(part, this.#gatheredBytes);
+      this.#gatheredBytes += part.length;
+      if (this.#gatheredBytes === wanted) {
+        this.#gatheredBytes = 0;
+        this.#understand(this.#gathered.subarray(0, wanted));
+      }
+    }
+    return part.length;
+  }
+
+  #understand(gathered: Uint8Array): void {
+    try {
+      const { buffer, byteOffset, length } = gathered;
+      const block = Buffer.from(buffer, byteOffset, length);
+      if (this.#textOf === undefined) this.#takeHeader(block);
+      else this.#takeText(this.#textOf, block);
+    } catch (error) {
+      throw error instanceof TarError ? new ArchiveError(error.message, { cause: error }) : error;
+    }
+  }
+
+  #takeHeader(block: Buffer): void {
+    const entry = tarEntry(block);
+    // Empty blocks end an archive; another may follow.
+    if (entry === undefined) return;
+    if (entry.text === undefined) this.#beginEntry(entry);
+    else this.#beginText(entry);
+  }
+
+  #beginEntry(entry: TarEntry): void {
+    const name = this.#pax?.get("path") ?? this.#longName ?? entry.name;
+    const bytes = paxSize(this.#pax?.get("size")) ?? entry.bytes;
+    this.#pax = undefined;
+    this.#longName = undefined;
+    this.#contentLeft = bytes;
+    this.#paddingLeft = paddingOf(bytes);
+    this.#isInEntry = true;
+    this.#taker.begin({ name, isFile: entry.isFile, bytes });
+    if (bytes === 0) this.#endEntry();
+  }
+
+  #beginText(entry: TarEntry): void {
+    if (entry.bytes > HEADER_BYTES_MAX) throw new ArchiveError("a header is too long");
+    if (entry.bytes === 0) return;
+    this.#textOf = entry;
+    if (this.#gathered.length < entry.bytes) this.#gathered = Buffer.alloc(entry.bytes);
+  }
+
+  #takeText(entry: TarEntry, text: Buffer): void {
+    this.#textOf = undefined;
+    this.#paddingLeft = paddingOf(entry.bytes);
+    if (entry.text === "name") this.#longName = tarText(text);
+    if (entry.text === "records") this.#pax = tarRecords(text);
+  }
+
+  #endEntry(): void {
+    this.#isInEntry = false;
+    this.#headerBytes = 0;
+    this.#taker.end();
   }
 }
 
-/** The whole content of a small entry. */
-export async function wholeContent({ content }: ArchiveEntry): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  content.on("data", (piece) => pieces.push(piece as Buffer));
-  await ended(content);
-  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
-}
+const paddingOf = (bytes: number) => (BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES;
 
-/** Reads an entry's content and throws it away. */
-export async function skip({ content }: ArchiveEntry): Promise<void> {
-  content.resume();
-  await ended(content);
-}
-
-async function ended(content: Source): Promise<void> {
-  let isEnded = false;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  content.once("end", () => {
-    isEnded = true;
-    resolve();
-  });
-  content.once("close", () => {
-    // An error costs as much as reading a small file, so none is made for nothing.
-    if (!isEnded) reject(new ArchiveError("the archive ends in the middle of a file"));
-  });
-  await promise;
+function paxSize(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const bytes = Number(text);
+  if (!/^\d{1,19}$/.test(text) || !Number.isSafeInteger(bytes))
+    throw new TarError("a size is no number");
+  return bytes;
 }

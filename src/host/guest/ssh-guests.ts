@@ -20,7 +20,6 @@ import { makeKeyPair } from "./keys.ts";
 import { runStep } from "./run-step.ts";
 import { writeSeed } from "./seed.ts";
 import { sendInputs } from "./send.ts";
-import { limitYoungGarbage } from "./young-garbage.ts";
 
 /** Guests over SSH. */
 export class SshGuests implements Guests {
@@ -61,7 +60,6 @@ export class SshGuests implements Guests {
     signal: AbortSignal,
   ): Promise<Guest> {
     const order = { machine, access, image, onRequirement, options: this.#options };
-    limitYoungGarbage();
     this.#thread.warm();
     return new SshGuest(await connectGuest(order, signal), this.#thread);
   }

@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { SshConnection } from "#host/guest/connection.ts";
 import { dial } from "#host/guest/dial.ts";
 import { step } from "#test/contract/guests.contract.ts";
+import { ROOT } from "#test/kit/house.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 import { connectTo } from "#test/kit/ssh-connect.ts";
 import { endStep, type PlayedGuest, playGuest } from "#test/kit/ssh-server.ts";
@@ -37,7 +38,7 @@ async function measure(guest: PlayedGuest, logPath: string, limit: number): Prom
   const script = fileURLToPath(import.meta.resolve("#test/kit/ssh-memory.ts"));
   const args = [script, String(guest.port), logPath, String(limit)];
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const child = execFile(process.execPath, args, (error, stdout) => {
+  const child = execFile(join(ROOT, "bin/testbed-node"), args, (error, stdout) => {
     if (error === null) resolve(stdout);
     else reject(error);
   });
