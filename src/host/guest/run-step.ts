@@ -13,8 +13,6 @@ import { outcomeOf, type RunnerSays, readStepEnd } from "./step-end.ts";
 
 /** The runner read less than the whole step (71) or could write no more of its log (73): the connection was cut. */
 const CUT_CONNECTION_CODES = [71, 73];
-/** The unit of `ulimit -f` (POSIX). */
-const BLOCK_BYTES = 512;
 
 /**
  * Starts a step, or finds it started, and follows its log into a file until it ends. See the port for what it promises.
@@ -123,7 +121,7 @@ function stepRequest(
   const numbers = [
     number,
     offset,
-    Math.ceil(logLimitBytes / BLOCK_BYTES),
+    logLimitBytes,
     Math.ceil(step.timeoutSeconds ?? 0),
     Math.ceil(step.silenceSeconds ?? 0),
     text.split("\n").length - 1,

@@ -5,7 +5,10 @@ import type { SshConnection } from "./connection.ts";
 import type { GuestOptions } from "./guest-options.ts";
 import { quote } from "./quote.ts";
 
-const SCRIPT = readFileSync(new URL("./runner.sh", import.meta.url));
+/** The runner: one script in the guest. Its parts stand in the order in which a shell comes to need them. */
+export const RUNNER_SCRIPT: Buffer = Buffer.concat(
+  ["step.sh", "follow.sh", "runner.sh"].map((part) => readFileSync(new URL(part, import.meta.url))),
+);
 
 const BOOT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -27,7 +30,7 @@ export async function installRunner(
   const folder = quote(options.stateFolder);
   const install = `umask 077 && mkdir -p ${folder} && cat >${folder}/runner.$$ && mv ${folder}/runner.$$ ${folder}/runner`;
   const settle = runnerCommand(options, "settle", settledFile);
-  const answer = await connection.ask(`${install} && exec ${settle}`, SCRIPT, signal);
+  const answer = await connection.ask(`${install} && exec ${settle}`, RUNNER_SCRIPT, signal);
   const bootId = answer.stdout.trim();
   if (BOOT_ID.test(bootId)) return bootId;
   throw new Fault("guest-not-settled", "the guest could not take testbed's runner", {

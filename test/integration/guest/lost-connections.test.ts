@@ -203,9 +203,9 @@ test("an SSH server that comes back is found again", async () => {
 
 test("a runner that is killed with its step: guest-runner-lost", async () => {
   await using at = await guestBehindWire();
-  const order = step(at.folder, 1, `read -r up _ <${at.state}/1/started; kill -9 $up; sleep 30`);
+  const order = step(at.folder, 1, `read -r up <${at.state}/1.started; kill -9 $up; sleep 30`);
   await expect(at.guest.run(order, NEVER)).rejects.toMatchObject({ code: "guest-runner-lost" });
-  process.kill(-Number(await readFile(join(at.state, "1/pid"), "utf8")), "SIGKILL");
+  process.kill(-Number(await readFile(join(at.state, "1.pid"), "utf8")), "SIGKILL");
 });
 
 test("a guest whose state folder is gone: guest-runner-lost", async () => {

@@ -1,13 +1,12 @@
 import { execFile, execFileSync } from "node:child_process";
-import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { quote } from "#host/guest/quote.ts";
+import { RUNNER_SCRIPT } from "#host/guest/runner.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
-const RUNNER = fileURLToPath(import.meta.resolve("#host/guest/runner.sh"));
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The userlands that guests have: who is `sh`, and where every other command comes from. */
@@ -27,7 +26,7 @@ async function userland(name: keyof typeof USERLANDS) {
   const state = join(folder.path, "run");
   mkdirSync(bin);
   mkdirSync(state);
-  writeFileSync(join(state, "runner"), readFileSync(RUNNER));
+  writeFileSync(join(state, "runner"), RUNNER_SCRIPT);
   if (isBusybox) execFileSync(shell, ["--install", "-s", bin]);
   else symlinkSync(shell, join(bin, "sh"));
   const env = { PATH: isBusybox ? bin : `${bin}:${SYSTEM_PATH}`, HOME: folder.path };
@@ -42,7 +41,7 @@ async function userland(name: keyof typeof USERLANDS) {
   };
   const run = (words: string[], input: string) =>
     start([join(bin, "sh"), join(state, "runner"), join(folder.path, "logs"), ...words], input);
-  const step = (number: number, text: string, limits = ["2048", "0", "0"]) =>
+  const step = (number: number, text: string, limits = ["1048576", "0", "0"]) =>
     run(["step", String(number), "0", ...limits, "0", String(text.length)], text);
   return {
     folder: folder.path,
@@ -62,17 +61,53 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
 
   test(`${name}: a log is cut exactly, and everything is counted`, async () => {
     await using guest = await userland(name);
-    const ran = await guest.step(1, "head -c 3000000 /dev/zero; exit 5", ["100", "0", "0"]);
+    const ran = await guest.step(1, "head -c 3000000 /dev/zero; exit 5", ["51200", "0", "0"]);
     expect(ran.stdout).toHaveLength(51_200);
     expect(ran.stderr).toBe("end ended code 5 3000000\n");
+  });
+
+  test(`${name}: a log longer than what is kept in memory comes whole, cut at any byte, from any byte`, async () => {
+    await using guest = await userland(name);
+    const whole = Array.from({ length: 200_000 }, (_, i) => `${i + 1}\n`).join("");
+    const limits = ["1000001", "0", "0"];
+    const ran = await guest.step(1, "seq 200000; exit 5", limits);
+    expect(ran.stdout === whole.slice(0, 1_000_001)).toBe(true);
+    expect(ran.stderr).toBe(`end ended code 5 ${whole.length}\n`);
+    for (const offset of [300_000, 524_288, 600_000, 1_000_001]) {
+      const again = await guest.run(["step", "1", String(offset), ...limits, "0", "1"], "x");
+      expect(again.stdout === whole.slice(offset, 1_000_001)).toBe(true);
+    }
+  });
+
+  test(`${name}: many small writes are cut exactly too`, async () => {
+    await using guest = await userland(name);
+    const text = "i=0; while [ $i -lt 4000 ]; do i=$((i+1)); echo line $i; done";
+    const whole = Array.from({ length: 4000 }, (_, i) => `line ${i + 1}\n`).join("");
+    const ran = await guest.step(1, text, ["23456", "0", "0"]);
+    expect(ran.stdout).toBe(whole.slice(0, 23_456));
+    expect(ran.stderr).toBe(`end ended code 0 ${whole.length}\n`);
+  });
+
+  test(`${name}: a step that kills every dd that it finds still has a log`, async () => {
+    await using guest = await userland(name);
+    const file = join(guest.folder, "run/1");
+    const killing = [
+      `until [ -s ${file}.head ]; do sleep 0.01; done`,
+      `dd=$(cat ${file}.writer)`,
+      "kill -9 $dd",
+      `until [ "$(cat ${file}.writer)" != "$dd" ]; do sleep 0.01; done`,
+    ];
+    const ran = await guest.step(1, ["echo one", ...killing, "echo two"].join("; "));
+    expect(ran.stdout).toBe("one\ntwo\n");
+    expect(ran.stderr).toBe("end ended code 0 unknown\n");
   });
 
   test(`${name}: a step that overruns or falls silent is ended`, async () => {
     await using guest = await userland(name);
     const slow = "echo begun; trap 'exit 9' TERM; sleep 100 & wait";
     const [late, silent] = await Promise.all([
-      guest.step(1, slow, ["100", "1", "0"]),
-      guest.step(2, slow, ["100", "0", "1"]),
+      guest.step(1, slow, ["51200", "1", "0"]),
+      guest.step(2, slow, ["51200", "0", "1"]),
     ]);
     expect(late.stderr).toBe("end timed-out code 9 6\n");
     expect(silent.stderr).toBe("end silent code 9 6\n");
@@ -84,7 +119,7 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     mkdirSync(logs);
     const mount = `mount -t tmpfs -o size=64k,mode=755 none ${logs} && head -c 70000 /dev/zero >${logs}/full`;
     const text = "echo no room; seq 1000 9999; exit 6";
-    const words = ["step", "1", "0", "2048", "0", "0", "0", String(text.length)];
+    const words = ["step", "1", "0", "1048576", "0", "0", "0", String(text.length)];
     const command = `${mount}; exec sh ${join(guest.folder, "run/runner")} ${logs} ${words.join(" ")}`;
     const ran = await guest.start(["unshare", "-m", "/bin/sh", "-c", command], text);
     expect(ran.stdout).toBe(
@@ -96,13 +131,13 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
   test(`${name}: following begins where it is told to`, async () => {
     await using guest = await userland(name);
     await guest.step(1, "printf 0123456789");
-    const again = await guest.run(["step", "1", "4", "100", "0", "0", "0", "4"], "true");
+    const again = await guest.run(["step", "1", "4", "51200", "0", "0", "0", "4"], "true");
     expect(again).toEqual({ stdout: "456789", stderr: "end ended code 0 10\n", code: 0 });
   });
 
   test(`${name}: half a step is never started`, async () => {
     await using guest = await userland(name);
-    const ran = await guest.run(["step", "1", "0", "100", "0", "0", "0", "99"], "echo half");
+    const ran = await guest.run(["step", "1", "0", "51200", "0", "0", "0", "99"], "echo half");
     expect(ran).toEqual({ stdout: "", stderr: "", code: 71 });
   });
 

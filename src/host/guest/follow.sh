@@ -1,0 +1,113 @@
+# Starts a step unless it was started before, then follows it. Standard input: ENV_LINES lines of shell that export the
+# environment, then RUN_BYTES bytes of the step's text.
+step() { # NUMBER OFFSET LOG_BYTES TIMEOUT SILENCE ENV_LINES RUN_BYTES
+	dir=$state/$1
+	if ! [ -e "$dir.lock" ]; then
+		# Two may try at once, when one of them has a dead connection and does not know it yet. Of these `true >file` one
+		# makes the file, and the other fails.
+		set -C
+		fresh=$dir
+		{ true >"$dir.env"; } 2>/dev/null || fresh=$dir.$$
+		set +C
+		lines=0
+		while [ "$lines" -lt "$6" ]; do
+			IFS= read -r line || exit 71
+			printf '%s\n' "$line"
+			lines=$((lines + 1))
+		done >"$fresh.env"
+		wrote self
+		before=$bytes
+		LC_ALL=C dd bs=65536 >"$fresh.run" 2>"$fresh.sent"
+		copied "$before" "$fresh.sent"
+		# A connection that was cut must not start half a step.
+		[ "$copied" -eq "$7" ] || exit 71
+		set -C
+		if { true >"$dir.lock"; } 2>/dev/null; then
+			true >"$dir.head"
+			trap : USR1
+			setsid sh "$0" "$logs" supervise "$dir" "$fresh" "$3" "$4" "$5" "$$" </dev/null >/dev/null 2>&1 &
+			echo "$!" >"$dir.started"
+		fi
+		set +C
+	fi
+	follow "$dir" "$2"
+}
+
+# Copies the log to standard output from OFFSET until the step has ended, then says on standard error how it ended.
+follow() { # DIR OFFSET
+	dir=$1
+	tries=0
+	until [ -s "$dir.started" ]; do
+		[ "$tries" -lt 100 ] || lost
+		[ "$tries" -lt 10 ] && sleep 0.01 || sleep 0.1
+		tries=$((tries + 1))
+	done
+	read -r supervisor <"$dir.started"
+	exec 3<"$dir.head" || lost
+	log=
+	if [ "$2" -gt 0 ]; then
+		skip=$2
+		kept=$(wc -c <"$dir.head")
+		if [ -s "$dir.more" ] && [ "$skip" -ge "$kept" ]; then
+			turn
+			skip=$((skip - kept))
+		fi
+		tail -c "+$((skip + 1))" <&3 || exit 73
+	fi
+	last=
+	cut=
+	while :; do
+		ended=
+		nap=0.2
+		[ -s "$dir.exit" ] && ended=1
+		printed
+		if [ "$bytes" != "$last" ] || [ -n "$ended" ]; then
+			last=$bytes
+			if [ -z "$cut" ]; then
+				nap=0.1
+				bring
+			fi
+		elif ! kill -0 "$supervisor" 2>/dev/null; then
+			[ -s "$dir.exit" ] || lost
+		fi
+		[ -z "$ended" ] || break
+		# In the background, since a signal ends a wait and no program.
+		sleep "$nap" >/dev/null 2>&1 &
+		wait "$!"
+	done
+	read -r line <"$dir.exit"
+	echo "$line" >&2
+}
+
+# Copies what has come since the last time.
+bring() {
+	# What is in memory is complete once there is more on the disk, and both are once the rest is not kept.
+	[ -e "$dir.cut" ] && cut=1
+	if [ -z "$log" ] && [ -s "$dir.more" ]; then
+		forward
+		turn
+	fi
+	forward
+}
+
+forward() {
+	[ -s "$dir.head" ] || return 0
+	dd bs=65536 <&3 2>/dev/null || exit 73
+}
+
+# Goes from the part of the log in memory to that on the disk.
+turn() {
+	read -r log <"$dir.more"
+	exec 3<"$log" || lost
+}
+
+lost() {
+	echo lost >&2
+	exit 72
+}
+
+if [ "$command" = step ]; then
+	step "$@"
+	exit
+fi
+

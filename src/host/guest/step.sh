@@ -1,0 +1,243 @@
+# The part of testbed that lives in a guest: starts steps detached, follows their logs, collects files. It is put there
+# anew with each connection and asks for a POSIX shell, setsid, mkfifo, dd, tee, find, sort, xargs, tar and a sleep that
+# takes fractions, as coreutils or busybox have them, and for a kernel that counts what a process writes.
+#
+#     sh STATE/runner LOGS COMMAND [ARGUMENTS]
+#
+# STATE (memory) has a few small files per step, 1.run, 1.pid, 1.exit and so on, and the first half mebibyte of its log,
+# since a step that fills the disk has something to say about it. The rest of a log is in LOGS (disk), so that what a step
+# prints does not use up a small guest's memory and a full disk does not lose an exit status.
+#
+# A process costs an emulated guest 5 to 15 ms, so there are as few as can be, and what each command needs stands before
+# what it does not: a shell reads only as far as it runs.
+state=${0%/*}
+logs=$1
+
+# The step itself. The variables that env sets may be called anything, so nothing after it may use one of ours.
+if [ "$2" = launch ]; then
+	echo $$ >"$3.pid"
+	unset state logs SSH_CLIENT SSH_CONNECTION SSH_TTY
+	cd || cd /
+	unset OLDPWD
+	. "$4.env"
+	exec /bin/sh "$4.run"
+fi
+
+command=$2
+shift 2
+umask 077
+
+# Monotonic hundredths of a second.
+now() {
+	read -r now _ </proc/uptime
+	now=${now%.*}${now#*.}
+}
+
+# How many bytes a process has written, and those it has waited for.
+wrote() { # PID
+	bytes=
+	# To its end: bash takes what it has read ahead of one file for the beginning of the next.
+	while read -r key value; do
+		[ "$key" != wchar: ] || bytes=$value
+	done 2>/dev/null <"/proc/$1/io"
+}
+
+# How far the step's output has come: a text that changes as it grows, also after the log is cut.
+printed() {
+	writer=
+	[ -s "$dir.writer" ] && read -r writer <"$dir.writer"
+	wrote "$writer"
+	bytes="$writer $bytes"
+}
+
+# How many bytes a dd that was waited for has copied: what was written since BEFORE, less its own words in FILE. busybox's
+# may not say it in bytes, so it is asked for its records alone.
+copied() { # BEFORE FILE
+	wrote self
+	copied=$((bytes - $1))
+	records_in=
+	records_out=
+	while IFS= read -r line; do
+		copied=$((copied - ${#line} - 1))
+		case $line in
+		*' records in') records_in=${line%% *} ;;
+		*' records out') records_out=${line%% *} ;;
+		esac
+	done <"$2"
+}
+
+# Copies the step's output to standard output as it comes, until it ends or BYTES have been copied, and no byte more.
+# Whoever wants to know whether there is more is to look at WRITER, else at what copies.
+copy() { # BYTES [WRITER]
+	left=$1
+	while [ "$left" -gt 0 ] && [ -z "$ended" ]; do
+		# So many records cannot be too many bytes; that they are too few, since dd counts a short one too, is seen after it.
+		size=$((left / 1024))
+		[ "$size" -le 65536 ] || size=65536
+		[ "$size" -ge 512 ] || size=512
+		[ "$left" -ge "$size" ] || size=1
+		records=$((left / size))
+		wrote self
+		before=$bytes
+		LC_ALL=C dd bs="$size" count="$records" <&3 2>"$dir.dd" &
+		writer=${2:-$!}
+		echo "$writer" >"$dir.writer"
+		wait "$!"
+		copied $((before + ${#writer} + 1)) "$dir.dd"
+		total=$((total + copied))
+		left=$((left - copied))
+		if [ -n "$records_in" ] && [ "$records_in" = "$records_out" ]; then
+			[ $((${records_in%+*} + ${records_in#*+})) -eq "$records" ] || ended=1
+		else
+			# It could not write, or somebody killed it: what it had in hand is lost, and nobody knows how much that was.
+			lost=1
+			[ "$copied" -gt 0 ] || return
+		fi
+	done
+}
+
+# Takes all that the step prints, keeps as much of it as the log may have, and counts it. The step never notices.
+capture() { # LOG_BYTES
+	exec 3<"$dir.out"
+	total=0
+	lost=
+	ended=
+	kept=524288
+	[ "$1" -ge "$kept" ] || kept=$1
+	copy "$kept" >>"$dir.head"
+	if [ -z "$ended" ] && [ "$total" -lt "$1" ] && mkfifo "$dir.mid"; then
+		mkdir -p "$logs" 2>/dev/null
+		log=$logs/${dir##*/}
+		{ true >"$log"; } 2>/dev/null || {
+			log=$dir.log
+			true >"$log"
+		}
+		# tee writes at once, and on a full disk it goes on swallowing.
+		tee -a "$log" <"$dir.mid" >/dev/null 2>&1 &
+		tee=$!
+		echo "$log" >"$dir.more"
+		copy $(($1 - total)) "$tee" >"$dir.mid"
+		wait "$tee"
+	fi
+	[ -n "$ended" ] || true >"$dir.cut"
+	for _ in 1 2 3; do
+		[ -n "$ended" ] || copy 4611686018427387904 >/dev/null
+	done
+	[ -z "$lost" ] || total=unknown
+	echo "$total" >"$dir.total"
+}
+
+supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER
+	dir=$1
+	mkfifo "$dir.out"
+	capture "$3" &
+	watchdog=
+	if [ "$4" -gt 0 ] || [ "$5" -gt 0 ]; then
+		watch "$4" "$5" &
+		watchdog=$!
+	fi
+	{
+		(umask 022 && exec setsid sh "$0" "$logs" launch "$dir" "$2" </dev/null >"$dir.out" 2>&1)
+		code=$?
+	} 2>"$dir.how"
+	if [ -e "$dir.reason" ]; then
+		[ -z "$watchdog" ] || wait "$watchdog"
+	elif [ -n "$watchdog" ]; then
+		kill "$watchdog" 2>/dev/null
+	fi
+	drain
+	reason=ended
+	[ -s "$dir.reason" ] && read -r reason <"$dir.reason"
+	# Shells fold a signal into the exit status; dash and busybox say on their standard error that there was one.
+	kind=code
+	[ "$code" -gt 128 ] && [ -s "$dir.how" ] && kind=signal
+	total=unknown
+	[ -s "$dir.total" ] && read -r total <"$dir.total"
+	# One short write: whoever finds the file not empty finds the whole line.
+	echo "end $reason $kind $code $total" >"$dir.exit"
+	# Who follows sleeps between two looks. It is woken if it is still the parent: else its number may be another's by now.
+	read -r _ _ _ parent _ </proc/self/stat
+	[ "$parent" != "$6" ] || kill -USR1 "$parent"
+}
+
+# Waits for the last output. A step may leave processes behind that keep its output open: then 0.3 s of silence will do.
+drain() {
+	now
+	start=$now
+	heard=$now
+	rounds=0
+	last=
+	# By the clock, for at most five seconds; in a slow guest 0.3 s are few rounds, and one that is late is no silence.
+	until [ -s "$dir.total" ] || [ $((now - start)) -ge 500 ] ||
+		{ [ $((now - heard)) -ge 30 ] && [ "$rounds" -ge 10 ]; }; do
+		printed
+		now
+		if [ "$bytes" != "$last" ]; then
+			last=$bytes
+			heard=$now
+			rounds=0
+		fi
+		# The last output is nearly always there sooner than a sleep could be started.
+		[ $((now - start)) -ge 2 ] || continue
+		rounds=$((rounds + 1))
+		sleep 0.01
+	done
+}
+
+# Ends a step that takes too long or says nothing for too long.
+watch() { # TIMEOUT SILENCE
+	pause=1
+	if [ "$1" -gt 0 ] && [ "$1" -le 10 ] || [ "$2" -gt 0 ] && [ "$2" -le 10 ]; then pause=0.2; fi
+	now
+	start=$now
+	heard=$now
+	last=
+	while sleep "$pause"; do
+		now
+		if [ "$1" -gt 0 ] && [ $((now - start)) -ge "${1}00" ]; then
+			stop "$dir" timed-out
+			return
+		fi
+		[ "$2" -gt 0 ] || continue
+		printed
+		if [ "$bytes" != "$last" ]; then
+			last=$bytes
+			heard=$now
+		elif [ $((now - heard)) -ge "${2}00" ]; then
+			stop "$dir" silent
+			return
+		fi
+	done
+}
+
+# Ends the process group of a step: asks, waits ten seconds, forces.
+stop() { # DIR REASON
+	[ -e "$1.lock" ] || return 0
+	[ -s "$1.exit" ] && return 0
+	[ -s "$1.reason" ] || echo "$2" >"$1.reason"
+	tries=0
+	until [ -s "$1.pid" ] || [ "$tries" -ge 50 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	read -r pid <"$1.pid" || return 0
+	kill -TERM "-$pid" 2>/dev/null
+	tries=0
+	while [ "$tries" -lt 100 ] && kill -0 "-$pid" 2>/dev/null; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	kill -KILL "-$pid" 2>/dev/null
+}
+
+case $command in
+supervise)
+	supervise "$@"
+	exit
+	;;
+stop)
+	stop "$state/$1" cancelled
+	exit
+	;;
+esac
+
