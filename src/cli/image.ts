@@ -33,12 +33,12 @@ export function imageCommand(): Command {
 }
 
 async function buildImages(names: readonly string[], { force, json }: Options): Promise<void> {
-  await using house = await openHouse(readConfig());
-  const freshness: Freshness = force ? "always" : "packages";
   using cancel = cancelOnSignals(
     () => tell("stopping"),
     () => process.exit(EXIT_CODES.cancelled),
   );
+  await using house = await openHouse(readConfig());
+  const freshness: Freshness = force ? "always" : "packages";
   const images = [];
   for (const name of names) {
     const progress = { onProgress: tell, signal: cancel.signal };

@@ -27,7 +27,7 @@ const DOORS: Record<string, readonly string[]> = {
     "job",
     "lib",
   ],
-  "main.ts": ["cli", "job", "lib"],
+  "main.ts": ["cli"],
 };
 
 /** The only rooms that may speak to a vendor. */
@@ -40,7 +40,7 @@ const VENDORS: Record<string, readonly string[]> = {
   ajv: ["lib"],
   typebox: ["job", "host/images", "cli"],
   yaml: ["job", "host/images"],
-  commander: ["cli", "main.ts"],
+  commander: ["cli"],
   "fastest-levenshtein": ["lib", "job"],
 };
 

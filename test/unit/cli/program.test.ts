@@ -2,8 +2,10 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect, test } from "vitest";
+import { command, PATH } from "#test/kit/command.ts";
 
 const MAIN = new URL("../../../src/main.ts", import.meta.url).pathname;
+const PASS = new URL("../../../config/examples/pass.yaml", import.meta.url).pathname;
 
 async function testbed(...args: string[]) {
   const { stdout, stderr, code } = await promisify(execFile)(process.execPath, [
@@ -32,6 +34,30 @@ test("a wrong command line is exit status 2, on standard error, with what was me
   });
   expect(await testbed("schema", "--jbo")).toMatchObject({ code: 2 });
   expect(await testbed()).toMatchObject({ code: 2, stdout: "" });
+});
+
+/** Preloaded, it has the process send itself a signal at the moment when it begins to load the command line's parts. */
+const SIGNAL_WHILE_LOADING = `data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from "node:module";
+  registerHooks({
+    resolve(specifier, context, next) {
+      if (specifier === "commander") process.kill(process.pid, process.env.TEST_SIGNAL);
+      return next(specifier, context);
+    },
+  });
+`)}`;
+
+test.each([
+  ["SIGINT", "interrupted (Ctrl-C)"],
+  ["SIGTERM", "ended by SIGTERM"],
+])("%s before everything is loaded is a cancel like any other", async (signal, message) => {
+  const { exitCode, stdout } = await command(
+    process.execPath,
+    ["--import", SIGNAL_WHILE_LOADING, MAIN, "run", "--json", PASS],
+    { env: { PATH, TEST_SIGNAL: signal } },
+  );
+  expect(exitCode).toBe(130);
+  expect(JSON.parse(stdout)).toEqual({ error: { exitCode: 130, message } });
 });
 
 test("the published schemas are JSON Schema 2020-12, and every key of a job has a description", async () => {
