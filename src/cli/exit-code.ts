@@ -3,6 +3,7 @@ import { ConfigError } from "#config/config.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
 import { JobFileError } from "#job/job-file-problem.ts";
 import { Ended, type Verdict } from "#job/verdict.ts";
+import type { ErrorDocument } from "./error-schema.ts";
 import { OutputError } from "./print-answer.ts";
 
 /** What the shell gets. 130 is what a shell says of a command that Ctrl-C ended. */
@@ -32,11 +33,16 @@ export function exitCodeOf(verdict: {
   return isMistake ? EXIT_CODES.wrong : EXIT_CODES[verdict.kind];
 }
 
+type Explained = {
+  readonly exitCode: Exclude<(typeof EXIT_CODES)[keyof typeof EXIT_CODES], 1>;
+  readonly words: string;
+};
+
 /**
  * What a thrown error means to who typed the command: the exit status, and the words for standard error (none when they
  * were said already). An error of no known kind is our own bug and shows its stack.
  */
-export function explainError(error: unknown): { exitCode: number; words: string } {
+export function explainError(error: unknown): Explained {
   if (error instanceof CommanderError) {
     // Help and version were asked for and end well; commander has printed whatever there is to say.
     return { exitCode: error.exitCode === 0 ? EXIT_CODES.passed : EXIT_CODES.wrong, words: "" };
@@ -57,13 +63,14 @@ export function explainError(error: unknown): { exitCode: number; words: string 
   return { exitCode: EXIT_CODES.broken, words: `testbed itself went wrong: ${stack}` };
 }
 
-/** What `--json` prints in place of an answer when there is none: the same words, and each problem of a job file with its place. */
-export function errorDocument(error: unknown, exitCode: number): Readonly<Record<string, unknown>> {
-  const { words } = explainError(error);
+/**
+ * What `--json` prints in place of an answer: the same words, and each problem of a job file with its place. Undefined
+ * when nothing is wrong: help and version are thrown too.
+ */
+export function errorDocument(error: unknown): ErrorDocument | undefined {
+  const { exitCode, words } = explainError(error);
+  if (exitCode === EXIT_CODES.passed) return undefined;
   const message = words === "" && error instanceof Error ? error.message : words;
-  return {
-    exitCode,
-    message,
-    ...(error instanceof JobFileError ? { problems: error.problems } : {}),
-  };
+  const problems = error instanceof JobFileError ? { problems: [...error.problems] } : {};
+  return { error: { exitCode, message, ...problems } };
 }

@@ -30,7 +30,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./doctor.ts")).doctorCommand(),
   },
   schema: {
-    summary: "print the JSON Schema of the job file or of the verdict",
+    summary: "print the JSON Schema of the job file, the verdict or an error",
     load: async () => (await import("./schema.ts")).schemaCommand(),
   },
 };

@@ -18,7 +18,7 @@ Lines that begin with '==>' are testbed's own, lines that begin with '|' the gue
 Ctrl-C cancels and takes the machine down; a second one leaves at once.
 
 With --json standard output gets one object: verdict.json, or, when nothing was started,
-  {"error": {"exitCode", "message", "problems"}}   problems: of a wrong job file only
+  {"error": {"exitCode", "message", "problems"}}   see 'testbed schema error'
 
 Exit status: 0 passed, 1 failed, 2 the job file or the command line is wrong,
 3 broken (no fault of the job's steps), 4 timed out, 130 cancelled.

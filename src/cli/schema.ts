@@ -1,26 +1,32 @@
 import { Argument, Command } from "commander";
 import { jobFileSchema } from "#job/job-file-schema.ts";
+import { errorSchema } from "./error-schema.ts";
 import { printAnswer } from "./print-answer.ts";
 import { verdictSchema } from "./verdict-schema.ts";
 
-const SCHEMAS = { job: jobFileSchema, verdict: verdictSchema } as const;
+const SCHEMAS = { job: jobFileSchema, verdict: verdictSchema, error: errorSchema } as const;
 
 const HELP_AFTER = `
-Both are JSON Schema 2020-12. An editor with YAML support completes and checks job files
-with it: save the schema, and begin the job file with
+job      the job file
+verdict  verdict.json, which is also what 'testbed run --json' prints
+error    what any command with --json prints when it has no answer
+
+All are JSON Schema 2020-12. An editor with YAML support completes and checks job files
+with the first: save the schema, and begin the job file with
 
   # yaml-language-server: $schema=job.schema.json
 
 Examples:
   $ testbed schema job > job.schema.json
   $ testbed schema verdict
+  $ testbed schema error
 `;
 
-/** `testbed schema job|verdict`. */
+/** `testbed schema job|verdict|error`. */
 export function schemaCommand(): Command {
   return new Command("schema")
-    .summary("print the JSON Schema of the job file or of the verdict")
-    .description("Prints the JSON Schema of the job file, or of verdict.json, on standard output.")
+    .summary("print the JSON Schema of the job file, the verdict or an error")
+    .description("Prints a JSON Schema on standard output.")
     .addArgument(new Argument("<which>", "which schema").choices(Object.keys(SCHEMAS)))
     .addHelpText("after", HELP_AFTER)
     .action(async (which: keyof typeof SCHEMAS) => {

@@ -1,5 +1,7 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { CommanderError } from "commander";
 import { expect, test } from "vitest";
+import { errorSchema } from "#cli/error-schema.ts";
 import { errorDocument, exitCodeOf, explainError, UsageError } from "#cli/exit-code.ts";
 import { ConfigError } from "#config/config.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
@@ -43,15 +45,20 @@ test("an unknown error is never taken for a failed job, and shows where it came 
   expect(explainError("text").exitCode).toBe(3);
 });
 
-test("who asked for JSON gets the same words, and each problem with its place", () => {
-  const problems = [{ place: { line: 1, column: 2 }, path: "a", says: "b" }];
-  expect(errorDocument(new JobFileError("f", problems), 2)).toEqual({
-    exitCode: 2,
-    message: "f:1:2: a: b",
-    problems,
+test("who asked for JSON gets the same words, and each problem with its place, as the schema says", () => {
+  const isError = new Ajv2020({ strict: true }).compile(errorSchema);
+  const problems = [
+    { place: { line: 1, column: 2 }, path: "a", says: "b" },
+    { place: { option: "--set a=b" }, path: "", says: "c" },
+  ];
+  const wrongJob = errorDocument(new JobFileError("f", problems));
+  expect(wrongJob).toEqual({
+    error: { exitCode: 2, message: "f:1:2: a: b\n--set a=b: c", problems },
   });
-  expect(errorDocument(new CommanderError(1, "x", "unknown option"), 2)).toEqual({
-    exitCode: 2,
-    message: "unknown option",
-  });
+  expect(isError(wrongJob), JSON.stringify(isError.errors)).toBe(true);
+  const wrongOption = errorDocument(new CommanderError(1, "x", "unknown option"));
+  expect(wrongOption).toEqual({ error: { exitCode: 2, message: "unknown option" } });
+  for (const error of [new Ended("cancelled", "x"), new Fault("host-no-room", "x"), "text"])
+    expect(isError(errorDocument(error))).toBe(true);
+  expect(errorDocument(new CommanderError(0, "commander.helpDisplayed", "x"))).toBeUndefined();
 });
