@@ -7,7 +7,9 @@ import { quote } from "./quote.ts";
 
 /** The runner: one script in the guest. Its parts stand in the order in which a shell comes to need them. */
 export const RUNNER_SCRIPT: Buffer = Buffer.concat(
-  ["step.sh", "follow.sh", "runner.sh"].map((part) => readFileSync(new URL(part, import.meta.url))),
+  ["begin.sh", "step.sh", "follow.sh", "collect.sh"].map((part) =>
+    readFileSync(new URL(part, import.meta.url)),
+  ),
 );
 
 const BOOT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -28,7 +30,12 @@ export async function installRunner(
   signal: AbortSignal,
 ): Promise<string> {
   const folder = quote(options.stateFolder);
-  const install = `umask 077 && mkdir -p ${folder} && cat >${folder}/runner.$$ && mv ${folder}/runner.$$ ${folder}/runner`;
+  // Whole or not at all where steps may run under an older one; the first time two processes less, 20 ms where emulated.
+  const install = [
+    `umask 077; if [ -e ${folder}/runner ]`,
+    `then cat >${folder}/runner.$$ && mv ${folder}/runner.$$ ${folder}/runner`,
+    `else { [ -d ${folder} ] || mkdir -p ${folder}; } && cat >${folder}/runner; fi`,
+  ].join("; ");
   const settle = runnerCommand(options, "settle", settledFile);
   const answer = await connection.ask(`${install} && exec ${settle}`, RUNNER_SCRIPT, signal);
   const bootId = answer.stdout.trim();

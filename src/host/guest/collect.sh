@@ -1,18 +1,3 @@
-# Waits until the image says that its start-up is over, then names this boot of the guest.
-settle() { # FILE
-	wrote self
-	if [ -z "$bytes" ]; then
-		echo "the guest's kernel does not count what a process writes (CONFIG_TASK_IO_ACCOUNTING)" >&2
-		exit 75
-	fi
-	tries=0
-	until [ -e "$1" ]; do
-		if [ "$tries" -lt 100 ]; then sleep 0.02; else sleep 0.1; fi
-		tries=$((tries + 1))
-	done
-	cat /proc/sys/kernel/random/boot_id
-}
-
 # Writes a tar of the files that the patterns on standard input match, one pattern a line, relative to BASE. Says on
 # standard error which of them matched nothing, or files that a list of lines cannot name.
 collect() { # BASE
@@ -106,7 +91,4 @@ expand() { # FOLDER PATTERN
 	esac
 }
 
-case $command in
-settle) settle "$1" ;;
-collect) collect "$1" ;;
-esac
+[ "$command" != collect ] || collect "$1"
