@@ -1,6 +1,8 @@
+import { access } from "node:fs/promises";
 import { Fault } from "#job/fault.ts";
 import type { Libvirt } from "#libvirt/client.ts";
 import { LibvirtError } from "#libvirt/error.ts";
+import type { NetworkRef } from "#libvirt/protocol-values.ts";
 import { translating } from "./libvirt-fault.ts";
 import { networkXml } from "./network-xml.ts";
 import { RANGES, type SlotNetwork, slotNetwork } from "./slot-network.ts";
@@ -21,11 +23,11 @@ export async function ensureNetwork(
     signal,
   } as const;
   return await translating(context, async () => {
-    const { name } = slotNetwork(installation, slot, 0);
+    const { name, bridge } = slotNetwork(installation, slot, 0);
     const known = await libvirt.networks.lookupByName(name, { signal });
     if (known === undefined) return await makeNetwork(libvirt, { installation, slot }, signal);
     if (!(await libvirt.networks.isActive(known, { signal })))
-      await libvirt.networks.create(known, { signal });
+      await start(libvirt, { network: known, bridge }, signal);
     const ip = fromXml(await libvirt.networks.xml(known, { signal }))
       .at("network")
       .all("ip")
@@ -53,7 +55,7 @@ async function makeNetwork(
   for (const network of candidates(installation, slot)) {
     const made = await libvirt.networks.define(networkXml(network, installation, slot), { signal });
     try {
-      await libvirt.networks.create(made, { signal });
+      await start(libvirt, { network: made, bridge: network.bridge }, signal);
       return network;
     } catch (error) {
       await libvirt.networks.undefine(made);
@@ -62,4 +64,31 @@ async function makeNetwork(
     }
   }
   throw last;
+}
+
+/** Starts a network that is not running. A bridge that is there already is told by name: libvirt makes it, or does not start. */
+async function start(
+  libvirt: Libvirt,
+  { network, bridge }: { network: NetworkRef; bridge: string },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await libvirt.networks.create(network, { signal });
+  } catch (error) {
+    // libvirt takes away what it made itself. When its own record of running networks is lost (/run is in memory), bridges
+    // stay behind, and it says no more than "File exists", or that the range is in use.
+    if (!(error instanceof LibvirtError) || !(await isThere(bridge))) throw error;
+    throw new Fault(
+      "network-unavailable",
+      `the bridge ${bridge} is on this host, but libvirt does not know that its network ${network.name} is running: it lost its records, or somebody else made the bridge. When nothing uses it (ip link show master ${bridge}), remove it: ip link delete ${bridge}`,
+      { cause: error, stage: "network", evidence: { bridge, said: error.message } },
+    );
+  }
+}
+
+async function isThere(device: string): Promise<boolean> {
+  return await access(`/sys/class/net/${device}`).then(
+    () => true,
+    () => false,
+  );
 }
