@@ -10,6 +10,7 @@ import { machineName } from "#job/machine-name.ts";
 import type { JobSpec } from "#job/spec.ts";
 import { printable } from "#lib/printable.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
+import { inputNotes } from "./input-notes.ts";
 import { Narrator } from "./narrator.ts";
 import { openScreen } from "./open-screen.ts";
 import { printAnswer } from "./print-answer.ts";
@@ -75,6 +76,7 @@ export async function runJobFile(
   );
   try {
     const spec = await readJobFile(order.file, order.overrides);
+    for (const note of await inputNotes(spec.inputs, cancel.signal)) screen.line(note, "note");
     cancel.signal.throwIfAborted();
     await using host = await openHost(config);
     installation = host.state.installation;
