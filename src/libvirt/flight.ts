@@ -1,12 +1,20 @@
-import type { Call } from "./call.ts";
 import { decode } from "./codec.ts";
 import { type Download, LibvirtStreamError } from "./download.ts";
 import { LibvirtError } from "./error.ts";
 import { FRAME_STATUS, type Frame } from "./frame.ts";
+import type { Procedure } from "./protocol.ts";
 import { remoteError } from "./protocol-values.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: calls of all types share one queue; each reads its own reply.
-export type AnyCall = Call<any, any>;
+/** A `Call` of any type, as the queue sees it: each reads its own reply, and is given nothing but what it has read. */
+export type AnyCall = {
+  readonly procedure: Pick<Procedure<unknown, unknown>, "name" | "program" | "number">;
+  readonly payload: Buffer;
+  isSent: boolean;
+  readonly isOver: boolean;
+  read(payload: Buffer): unknown;
+  succeed(value: unknown): void;
+  fail(reason: unknown): boolean;
+};
 
 /** A call on the wire. It keeps its slot until libvirt is through with it, whether or not anybody still waits. */
 export type Flight = {

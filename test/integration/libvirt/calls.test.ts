@@ -1,29 +1,22 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { connectLibvirt, type Libvirt } from "#libvirt/client.ts";
+import { connectLibvirt } from "#libvirt/client.ts";
 import { LibvirtConnectionError, LibvirtTimeoutError } from "#libvirt/error.ts";
 import { FRAME_STATUS, FRAME_TYPE } from "#libvirt/frame.ts";
-import { encodeError, FakeLibvirtServer, type ReceivedCall } from "#test/fakes/libvirt-server.ts";
+import { encodeError, type ReceivedCall } from "#test/fakes/libvirt-server.ts";
 import { eventually } from "#test/kit/eventually.ts";
+import { type HeldLibvirt, holdLibvirt } from "#test/kit/held-libvirt.ts";
 
 const DOMAIN = { name: "a", uuid: "00000000-0000-0000-0000-000000000001", id: 1 };
 
-let server: FakeLibvirtServer;
-let libvirt: Libvirt;
-/** Calls for the host name that nobody has answered yet. */
-let held: ReceivedCall<"connectGetHostname">[];
-
+let at: HeldLibvirt;
+let server: HeldLibvirt["server"];
+let libvirt: HeldLibvirt["libvirt"];
+let held: HeldLibvirt["held"];
 beforeEach(async () => {
-  server = await FakeLibvirtServer.listen();
-  held = [];
-  server.on("connectGetHostname", (call) => held.push(call));
-  server.on("connectGetCapabilities", (call) => call.reply("<capabilities/>"));
-  libvirt = await connectLibvirt(server.uri, { callTimeoutMs: 10_000 });
+  at = await holdLibvirt({ callTimeoutMs: 10_000 });
+  ({ server, libvirt, held } = at);
 });
-
-afterEach(async () => {
-  await libvirt[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+afterEach(() => at[Symbol.asyncDispose]());
 
 const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(

@@ -1,28 +1,21 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { connectLibvirt, type Libvirt, type LibvirtOptions } from "#libvirt/client.ts";
+import { connectLibvirt, type LibvirtOptions } from "#libvirt/client.ts";
 import { LibvirtConnectionError } from "#libvirt/error.ts";
 import { KEEPALIVE } from "#libvirt/protocol.ts";
-import { FakeLibvirtServer, type ReceivedCall } from "#test/fakes/libvirt-server.ts";
 import { eventually } from "#test/kit/eventually.ts";
+import { type HeldLibvirt, holdLibvirt } from "#test/kit/held-libvirt.ts";
 
 const QUICK: LibvirtOptions = { keepalive: { intervalMs: 50, missedMax: 2 }, backoffMsMax: 100 };
 
-let server: FakeLibvirtServer;
-let libvirt: Libvirt;
-let held: ReceivedCall<"connectGetHostname">[];
-
+let at: HeldLibvirt;
+let server: HeldLibvirt["server"];
+let libvirt: HeldLibvirt["libvirt"];
+let held: HeldLibvirt["held"];
 beforeEach(async () => {
-  server = await FakeLibvirtServer.listen();
-  held = [];
-  server.on("connectGetHostname", (call) => held.push(call));
-  server.on("connectGetCapabilities", (call) => call.reply("<capabilities/>"));
-  libvirt = await connectLibvirt(server.uri, QUICK);
+  at = await holdLibvirt(QUICK);
+  ({ server, libvirt, held } = at);
 });
-
-afterEach(async () => {
-  await libvirt[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+afterEach(() => at[Symbol.asyncDispose]());
 
 test("connecting says which sockets were tried", async () => {
   const error = await connectLibvirt("test:///default?socket=/nowhere/sock").catch((e) => e);

