@@ -64,19 +64,7 @@ cp -a "lib/modules/$version" "$root/usr/lib/modules/"
 chroot "$root" depmod "$version"
 
 echo "stage: initrd"
-(mkdir "$scratch/initrd" && cd "$scratch/initrd" && mkdir bin modules dev proc sys disk)
-cp bin/busybox "$scratch/initrd/bin/busybox"
-for applet in sh mount insmod cat findfs usleep switch_root; do
-  ln -s busybox "$scratch/initrd/bin/$applet"
-done
-cp "$recipe/init" "$scratch/initrd/init"
-chmod 0755 "$scratch/initrd/init"
-number=10
-while read -r module; do
-  cp "lib/modules/$version/kernel/$module.ko" "$scratch/initrd/modules/$number-${module##*/}.ko"
-  number=$((number + 1))
-done < "$recipe/modules"
-(cd "$scratch/initrd" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) > "$output/initrd"
+sh "$recipe/pack-initrd.sh" "$recipe" . "lib/modules/$version/kernel" "$scratch/initrd" > "$output/initrd"
 
 echo "stage: settings"
 cp -R "$recipe/root/." "$root/"

@@ -53,19 +53,7 @@ tail -c "+$((offset + 1))" "$bzimage" | lz4 -dc > "$output/kernel" 2> /dev/null 
 [ "$(head -c 4 "$output/kernel" | tail -c 3)" = ELF ] || { echo "the unpacked kernel is no ELF file" >&2; exit 1; }
 
 echo "stage: initrd"
-(mkdir "$scratch/initrd" && cd "$scratch/initrd" && mkdir bin modules dev proc sys disk)
-cp bin/busybox "$scratch/initrd/bin/busybox"
-for applet in sh mount insmod ip cat findfs usleep switch_root; do
-  ln -s busybox "$scratch/initrd/bin/$applet"
-done
-cp "$recipe/init" "$scratch/initrd/init"
-chmod 0755 "$scratch/initrd/init"
-number=10
-while read -r module; do
-  cp "$modules/$module.ko" "$scratch/initrd/modules/$number-${module##*/}.ko"
-  number=$((number + 1))
-done < "$recipe/modules"
-(cd "$scratch/initrd" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) > "$output/initrd"
+sh "$recipe/pack-initrd.sh" "$recipe" . "$modules" "$scratch/initrd" ip > "$output/initrd"
 
 echo "stage: root disk"
 root=$scratch/root

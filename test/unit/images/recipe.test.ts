@@ -1,4 +1,4 @@
-import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { findRecipe, recipeNames } from "#host/images/recipe.ts";
@@ -34,7 +34,7 @@ describe("the recipes that ship", () => {
   });
 
   test("name no package source: that is the host's business", async () => {
-    for (const name of await readdir(SHIPPED)) {
+    for (const name of await recipeNames([SHIPPED])) {
       const recipe = await findRecipe([SHIPPED], name);
       expect(JSON.stringify(recipe)).not.toMatch(/https?:/);
     }
