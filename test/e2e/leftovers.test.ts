@@ -8,7 +8,9 @@ import { TEST_STATE } from "#test/kit/house.ts";
 import { expectNothingLeft, leftovers } from "#test/kit/leftovers.ts";
 import { startJob } from "#test/kit/testbed.ts";
 
-const sleeps = { steps: [{ name: "sleep", run: "echo begun; sleep 300" }] };
+const sleep = { name: "sleep", run: "echo begun; sleep 300" };
+const sleeps = { steps: [sleep] };
+const sleepsWithin = (timeout: string) => ({ steps: [{ ...sleep, timeout }] });
 const quick = { steps: [{ name: "hello", run: "echo hello" }] };
 
 test("a run that was killed with SIGKILL is swept by the next, and one that lives is not", async () => {
@@ -77,19 +79,23 @@ const QEMU_SIGNALS = [
 ] as const;
 
 for (const [signal, code, withinMs] of QEMU_SIGNALS) {
-  test(`a QEMU process that gets ${signal} mid-step ends the run as ${code}`, async () => {
-    await using job = await startJob(sleeps);
-    await eventually(() => job.output().includes("begun"), 120_000);
+  test(`a QEMU process that gets ${signal} mid-step ends the run as ${code}, whether its step has a limit or not`, async () => {
+    await using endless = await startJob(sleeps);
+    await eventually(() => endless.output().includes("begun"), 120_000);
+    await using limited = await startJob(sleepsWithin("20s"));
+    await eventually(() => limited.output().includes("begun"), 120_000);
     const atMs = performance.now();
     await signalQemu(signal);
-    const ran = await job.done;
-    expect(performance.now() - atMs).toBeLessThan(withinMs);
-    expect(ran.exitCode).toBe(3);
-    expect((await ran.verdict()).verdict).toMatchObject({
-      kind: "broken",
-      fault: { code, blame: "host" },
-    });
-    expect(await ran.read("steps/01-sleep.log")).toBe("begun\n");
+    for (const job of [endless, limited]) {
+      const ran = await job.done;
+      expect(performance.now() - atMs).toBeLessThan(withinMs);
+      expect(ran.exitCode).toBe(3);
+      expect(await ran.verdict()).toMatchObject({
+        verdict: { kind: "broken", fault: { code, blame: "host" } },
+        steps: [{ outcome: "lost" }],
+      });
+      expect(await ran.read("steps/01-sleep.log")).toBe("begun\n");
+    }
     await expectNothingLeft();
   });
 }
