@@ -1,10 +1,20 @@
 import { execFile, execFileSync } from "node:child_process";
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { quote } from "#host/guest/quote.ts";
 import { RUNNER_SCRIPT } from "#host/guest/runner.ts";
+import { eventually } from "#test/kit/eventually.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -45,11 +55,41 @@ async function userland(name: keyof typeof USERLANDS) {
     run(["step", String(number), "0", ...limits, "0", String(text.length)], text);
   return {
     folder: folder.path,
+    state,
     start,
     run,
     step,
-    [Symbol.asyncDispose]: folder[Symbol.asyncDispose],
+    [Symbol.asyncDispose]: async () => {
+      if (existsSync(state)) endSteps(state);
+      await eventually(() => runnersIn(folder.path).length === 0, 10_000);
+      await folder[Symbol.asyncDispose]();
+    },
   };
+}
+
+/** Ends what steps left running, which is theirs to do; the runner's own processes have to end by themselves then. */
+function endSteps(state: string): void {
+  for (const file of readdirSync(state).filter((name) => name.endsWith(".pid"))) {
+    try {
+      process.kill(-Number(readFileSync(join(state, file), "utf8")), "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+}
+
+/** Command lines of processes that have a folder in them. */
+function runnersIn(folder: string): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      } catch {
+        return "";
+      }
+    })
+    .filter((line) => line.includes(`${folder}/`));
 }
 
 for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
@@ -157,6 +197,14 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     expect(ran.stderr).toBe("end ended code 0 unknown\n");
     expect(tookMs).toBeGreaterThan(4500);
     expect(tookMs).toBeLessThan(7500);
+  }, 30_000);
+
+  test(`${name}: a runner whose folder is taken away under it ends with what it listens to`, async () => {
+    await using guest = await userland(name);
+    const ran = await guest.step(1, "(while sleep 0.05; do echo x; done) & echo $!");
+    rmSync(guest.state, { recursive: true });
+    process.kill(Number(ran.stdout.split("\n")[0]), "SIGKILL");
+    await eventually(() => runnersIn(guest.folder).length === 0, 5000);
   }, 30_000);
 
   test(`${name}: each name of a file is collected with its content`, async () => {
