@@ -1,5 +1,8 @@
+import { once } from "node:events";
+import { Child } from "./child.ts";
 import type { Measurement, Setting } from "./measurement.ts";
 import { runProgram } from "./openssh.ts";
+import { connectOurs } from "./our-connection.ts";
 import { connectGuest } from "./our-guest.ts";
 import { intoFolder } from "./transfer.ts";
 
@@ -33,6 +36,8 @@ export const smallFiles: Measurement = {
           folder,
         ]),
     },
+    // What SSH and the disk alone cost, with no check and no digest of what comes.
+    "tar, our connection, tar": { side: async (setting) => piped(setting) },
     "sftp -r": {
       needs: "hasSftp",
       isSlow: true,
@@ -58,11 +63,31 @@ export const smallFiles: Measurement = {
   },
   goals: [
     { against: "local tar | tar", of: "time", limit: 1.3 },
+    { against: "tar, our connection, tar", of: "time" },
     { against: "sftp -r", of: "speed", limit: 15 },
     { against: "scp -r", of: "speed" },
     { against: "ssh tar | tar", of: "speed" },
   ],
 };
+
+/** The server's tar into a tar of this host, over a connection that is open already. */
+async function piped(setting: Setting): Promise<() => Promise<number>> {
+  const { server, scope, signal } = setting;
+  const connection = scope.use(await connectOurs(server, signal));
+  return intoFolder(setting, async (folder) => {
+    await using unpack = new Child("tar", ["-C", folder, "-xf", "-"], {
+      stdio: ["pipe", "inherit", "inherit"],
+    });
+    const { stdin } = unpack.process;
+    using exec = await connection.exec(`tar -C '${server.folder}/tree' -cf - .`, signal);
+    exec.endInput();
+    for (let piece = await exec.read(); piece !== undefined; piece = await exec.read()) {
+      if (stdin?.write(piece) === false) await once(stdin, "drain");
+    }
+    stdin?.end();
+    await unpack.ended;
+  });
+}
 
 type Command = readonly [string, ...string[]];
 
