@@ -7,10 +7,8 @@ import { dotted, JobFileError, type Place, type Problem } from "./job-file-probl
 import { type JobFile, jobFileSchema, NOT_YET, VALUES_NOT_YET } from "./job-file-schema.ts";
 import { readJobFileText } from "./job-file-text.ts";
 import { type JobFileTree, parseJobFileTree } from "./job-file-yaml.ts";
+import { jobSpecOf } from "./job-spec-of.ts";
 import type { JobSpec } from "./spec.ts";
-import { parseDurationSeconds, parseSizeMiB } from "./units.ts";
-
-const TIMEOUT_DEFAULT = jobFileSchema.properties.timeout.default;
 
 /**
  * The job that a file asks for, with what the command line changes in it. Throws `JobFileError` with everything that is
@@ -25,7 +23,9 @@ export async function readJobFile(
   const folder = dirname(resolve(path));
   problems.push(...(await missingInputs(file, folder, place)));
   if (problems.length > 0) throw new JobFileError(path, problems);
-  return specOf(file as JobFile, folder);
+  const job = file as JobFile;
+  const inputs = (job.inputs ?? []).map(({ from, to }) => ({ from: resolve(folder, from), to }));
+  return jobSpecOf(job, inputs);
 }
 
 /** The place to name for the value at a path, or for its key. */
@@ -134,32 +134,4 @@ async function whyNoInput(path: string): Promise<string | undefined> {
       ? "there is no such file or folder (relative paths begin at the job file's folder)"
       : `cannot be read: ${message}`;
   }
-}
-
-/** Units resolved and defaults filled in. The file has passed every check. */
-function specOf(file: JobFile, folder: string): JobSpec {
-  const { resources = {} } = file;
-  const seconds = (text: string | undefined) =>
-    text === undefined ? undefined : parseDurationSeconds(text);
-  const mebibytes = (text: string | undefined) =>
-    text === undefined ? undefined : parseSizeMiB(text);
-  return {
-    image: file.image,
-    cpus: resources.cpus ?? 1,
-    memoryMiB: mebibytes(resources.memory),
-    diskMiB: mebibytes(resources.disk),
-    network: file.network ?? "nat",
-    timeoutSeconds: seconds(file.timeout ?? TIMEOUT_DEFAULT) ?? 3600,
-    attempts: file.attempts ?? 1,
-    inputs: (file.inputs ?? []).map(({ from, to }) => ({ from: resolve(folder, from), to })),
-    env: file.env ?? {},
-    steps: file.steps.map(({ name, run, when, timeout, silence }) => ({
-      name,
-      run,
-      when: when ?? "success",
-      timeoutSeconds: seconds(timeout),
-      silenceSeconds: seconds(silence),
-    })),
-    artifacts: file.artifacts ?? [],
-  };
 }

@@ -1,6 +1,6 @@
 /**
- * A job as the whole product speaks of it: checked, with units resolved and defaults filled in. `job/job-file.ts` makes
- * it from a file; nothing else does.
+ * A job as the whole product speaks of it: checked, with units resolved and defaults filled in. `job-spec-of.ts`
+ * makes it; nothing else does.
  */
 export type JobSpec = {
   /** Catalogue reference: `name`, `name:version` or `name@sha256:…`. */

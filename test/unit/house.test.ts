@@ -27,6 +27,7 @@ const DOORS: Record<string, readonly string[]> = {
     "job",
     "lib",
   ],
+  protocol: ["job", "lib"],
   "main.ts": ["cli"],
 };
 
@@ -38,7 +39,7 @@ const VENDORS: Record<string, readonly string[]> = {
   "node:sqlite": ["lib"],
   "node:child_process": ["lib"],
   ajv: ["lib"],
-  typebox: ["job", "host/images", "cli"],
+  typebox: ["job", "protocol", "host/images", "cli"],
   yaml: ["job", "host/images"],
   commander: ["cli"],
   "fastest-levenshtein": ["lib", "job"],
