@@ -124,6 +124,11 @@ export const FAULTS = {
     retry: "elsewhere",
     says: "a program that testbed needs is not installed",
   },
+  "host-lost": {
+    blame: "host",
+    retry: "elsewhere",
+    says: "the host was silent until its lease ended",
+  },
   bug: { blame: "host", retry: "never", says: "testbed itself went wrong" },
 } as const satisfies Record<string, { blame: Blame; retry: Retry; says: string }>;
 

@@ -15,7 +15,7 @@ import {
   time,
   verdictKind,
 } from "./values.ts";
-import { artifactSchema, verdictSchema } from "./verdict.ts";
+import { artifactSchema, attemptReportSchema, verdictSchema } from "./verdict.ts";
 import { wireJobSchema } from "./wire-job.ts";
 
 /** What people and programs see of jobs. */
@@ -80,6 +80,8 @@ const attemptSchema = {
     leasedAt: time,
     endedAt: time,
     verdict: verdictSchema,
+    why: { ...prose, description: "Of a fenced one." },
+    report: attemptReportSchema,
     spooled: spooledSchema,
   },
 } as const;
@@ -93,7 +95,7 @@ const waitingSchema = {
     reason: {
       enum: ["no-hosts", "no-image", "no-labels", "too-large", "hosts-away", "busy", "next"],
       description:
-        "no-hosts: there are none. no-image, no-labels, too-large: none that could take it. hosts-away: those that could are drained or lost. busy: those that could are full. next: a host is about to take it.",
+        "no-hosts: there are none. no-image, no-labels, too-large: none that could take it. hosts-away: those that could are drained or lost. busy: those that could are full. next: a host has room for it.",
     },
     says: { ...prose, maxLength: 1000 },
     position: {
@@ -222,3 +224,9 @@ export type JobDetail = Static<typeof jobDetailSchema>;
 
 /** One line of a job's history. */
 export type JobEvent = Static<typeof eventSchema>;
+
+/** One attempt of a job. */
+export type AttemptView = Static<typeof attemptSchema>;
+
+/** Why a queued job waits. */
+export type Waiting = Static<typeof waitingSchema>;

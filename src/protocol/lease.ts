@@ -94,7 +94,12 @@ export const leaseRequestSchema = {
       description: "What one more machine may take now, reserves and load counted in.",
     },
     capacity: { ...roomSchema, description: "The same when nothing runs." },
-    images: { type: "array", maxItems: 500, items: offeredImageSchema },
+    images: {
+      type: "array",
+      maxItems: 500,
+      items: offeredImageSchema,
+      description: "What it has or can make; of one name the newest version first.",
+    },
     labels,
     acceleration,
     waitSeconds: { type: "integer", minimum: 0, maximum: WAIT_SECONDS_MAX },
@@ -183,3 +188,6 @@ export type RenewRequest = Static<typeof renewRequestSchema>;
 
 /** What it hears then. */
 export type RenewReply = Static<typeof renewReplySchema>;
+
+/** What a host has room for. */
+export type Room = Static<typeof roomSchema>;

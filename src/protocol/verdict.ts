@@ -111,56 +111,70 @@ export const imageSchema = {
   properties: { name: imageName, version: imageVersion, digest: sha256 },
 } as const;
 
+const reportProperties = {
+  durationMs: { ...milliseconds, description: "From lease to verdict, by the host's clock." },
+  phases: {
+    type: "array",
+    maxItems: 8,
+    items: {
+      type: "object",
+      additionalProperties: false,
+      required: ["phase", "durationMs"],
+      properties: { phase, durationMs: milliseconds },
+    },
+  },
+  steps: { type: "array", maxItems: 100, items: stepSchema },
+  refused: {
+    type: "array",
+    maxItems: 1000,
+    description: "What the guest offered as an artifact and the host did not take.",
+    items: {
+      type: "object",
+      additionalProperties: false,
+      required: ["name", "why"],
+      properties: { name: { ...prose, maxLength: 1024 }, why: line },
+    },
+  },
+  logs: {
+    type: "array",
+    maxItems: 102,
+    description: "The full length of each log.",
+    items: {
+      type: "object",
+      additionalProperties: false,
+      required: ["log", "bytes"],
+      properties: { log: logName, bytes },
+    },
+  },
+  screenshot: {
+    ...sha256,
+    description:
+      "Of a PNG that was delivered as an artifact; of a machine that broke while it booted.",
+  },
+  image: imageSchema,
+  acceleration,
+} as const;
+
+const reportRequired = ["durationMs", "phases", "steps", "refused", "logs"] as const;
+
+export const attemptReportSchema = {
+  type: "object",
+  description: "What the host reported of an attempt that ended, besides verdict and artifacts.",
+  additionalProperties: false,
+  required: reportRequired,
+  properties: reportProperties,
+} as const;
+
 export const verdictReportSchema = {
   type: "object",
   description:
     "How an attempt ended. Logs and artifacts that it names were delivered before. Sent again until it is taken: the first one counts.",
   additionalProperties: false,
-  required: ["verdict", "durationMs", "phases", "steps", "artifacts", "refused", "logs"],
+  required: ["verdict", "artifacts", ...reportRequired],
   properties: {
     verdict: verdictSchema,
-    durationMs: { ...milliseconds, description: "From lease to verdict, by the host's clock." },
-    phases: {
-      type: "array",
-      maxItems: 8,
-      items: {
-        type: "object",
-        additionalProperties: false,
-        required: ["phase", "durationMs"],
-        properties: { phase, durationMs: milliseconds },
-      },
-    },
-    steps: { type: "array", maxItems: 100, items: stepSchema },
     artifacts: { type: "array", maxItems: 10_000, items: artifactSchema },
-    refused: {
-      type: "array",
-      maxItems: 1000,
-      description: "What the guest offered as an artifact and the host did not take.",
-      items: {
-        type: "object",
-        additionalProperties: false,
-        required: ["name", "why"],
-        properties: { name: { ...prose, maxLength: 1024 }, why: line },
-      },
-    },
-    logs: {
-      type: "array",
-      maxItems: 102,
-      description: "The full length of each log.",
-      items: {
-        type: "object",
-        additionalProperties: false,
-        required: ["log", "bytes"],
-        properties: { log: logName, bytes },
-      },
-    },
-    screenshot: {
-      ...sha256,
-      description:
-        "Of a PNG that was delivered as an artifact; of a machine that broke while it booted.",
-    },
-    image: imageSchema,
-    acceleration,
+    ...reportProperties,
   },
 } as const;
 
@@ -178,3 +192,9 @@ export const verdictReplySchema = {
 
 /** What a host says of an attempt that is over. */
 export type VerdictReport = Static<typeof verdictReportSchema>;
+
+/** How an attempt or a job ended. */
+export type WireVerdict = Static<typeof verdictSchema>;
+
+/** A file that came home, as data. */
+export type WireArtifact = Static<typeof artifactSchema>;

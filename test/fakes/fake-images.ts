@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
-import { parseReference, unknownImage } from "#host/images/reference.ts";
+import { unknownImage } from "#host/images/reference.ts";
 import type { Image, Images } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
+import { parseImageReference } from "#job/image-reference.ts";
 import { PAPER_IMAGE } from "#test/kit/orders.ts";
 
 type Verb = "resolve" | "overlay";
@@ -27,7 +28,7 @@ export class FakeImages implements Images {
   ): Promise<Image> {
     signal.throwIfAborted();
     this.#trip("resolve");
-    const wanted = parseReference(reference);
+    const wanted = parseImageReference(reference);
     const found = this.#images.find(
       ({ name, version, digest }) =>
         name === wanted?.name &&

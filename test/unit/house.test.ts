@@ -28,6 +28,9 @@ const DOORS: Record<string, readonly string[]> = {
     "lib",
   ],
   protocol: ["job", "lib"],
+  "service/matching": ["protocol", "job", "lib"],
+  "service/ports.ts": ["service/matching", "protocol", "job", "lib"],
+  "service/store": ["service/ports.ts", "service/matching", "protocol", "job", "lib"],
   "main.ts": ["cli"],
 };
 
@@ -36,7 +39,7 @@ const VENDORS: Record<string, readonly string[]> = {
   ssh2: ["host/guest"],
   "tar-stream": ["host/guest"],
   "fast-xml-parser": ["host/hypervisor"],
-  "node:sqlite": ["lib"],
+  "node:sqlite": ["lib", "service/store"],
   "node:child_process": ["lib"],
   ajv: ["lib"],
   typebox: ["job", "protocol", "host/images", "cli"],

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { Image, Images } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
+import { type ImageReference, parseImageReference } from "#job/image-reference.ts";
 import { SpawnError } from "#lib/spawn.ts";
 import { build } from "./build.ts";
 import { packageVersions } from "./debian-packages.ts";
@@ -8,7 +9,7 @@ import { openImage, readManifest } from "./manifest.ts";
 import { writeOverlay } from "./overlay.ts";
 import { checkPreconditions } from "./preconditions.ts";
 import { findRecipe, type Recipe, recipeNames } from "./recipe.ts";
-import { parseReference, type Reference, unknownImage } from "./reference.ts";
+import { unknownImage } from "./reference.ts";
 import {
   type Entry,
   imageFolder,
@@ -68,7 +69,7 @@ export function localImages(catalogue: Catalogue): LocalImages {
 
 async function resolve(work: Work, text: string): Promise<Image> {
   const { store, recipes } = work.catalogue;
-  const reference = parseReference(text);
+  const reference = parseImageReference(text);
   if (reference === undefined)
     throw await unknown(work, text, "write name, name:version or name@sha256:<64 hex digits>");
   if (reference.digest !== undefined) return byDigest(work, text, reference.name, reference.digest);
@@ -90,7 +91,7 @@ async function resolve(work: Work, text: string): Promise<Image> {
 
 /** The digest of a version that the recipe no longer makes but the store still has. */
 function olderVersion(
-  { version }: Reference,
+  { version }: ImageReference,
   recipe: Recipe | undefined,
   entry: Entry | undefined,
 ): string | undefined {

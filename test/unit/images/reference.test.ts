@@ -1,17 +1,18 @@
 import { expect, test } from "vitest";
-import { parseReference, unknownImage } from "#host/images/reference.ts";
+import { unknownImage } from "#host/images/reference.ts";
+import { parseImageReference } from "#job/image-reference.ts";
 
 test("a reference is a name, perhaps with a version or a digest", () => {
   const digest = "0123456789abcdef".repeat(4);
-  expect(parseReference("debian-12")).toEqual({ name: "debian-12" });
-  expect(parseReference("debian-12:1.2_3")).toEqual({ name: "debian-12", version: "1.2_3" });
-  expect(parseReference(`debian-12@sha256:${digest}`)).toEqual({ name: "debian-12", digest });
+  expect(parseImageReference("debian-12")).toEqual({ name: "debian-12" });
+  expect(parseImageReference("debian-12:1.2_3")).toEqual({ name: "debian-12", version: "1.2_3" });
+  expect(parseImageReference(`debian-12@sha256:${digest}`)).toEqual({ name: "debian-12", digest });
 });
 
 test.each(["", " ", "a b", "A", "a:", "a:-1", "a@sha256:0", "a:1@sha256:0", "a/b", ".", "a\n"])(
   "%j is no reference",
   (text) => {
-    expect(parseReference(text)).toBeUndefined();
+    expect(parseImageReference(text)).toBeUndefined();
   },
 );
 

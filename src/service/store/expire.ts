@@ -1,0 +1,32 @@
+import { Fault } from "#job/fault.ts";
+import { reportOf } from "#job/verdict.ts";
+import type { Expired } from "#service/ports.ts";
+import { endAttempt, finish } from "./conclude.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LiveLease } from "./live-leases.ts";
+
+/** How many jobs past their limit one call ends; the next call goes on. */
+const JOBS_AT_ONCE = 1000;
+
+/** Ends what passed its time: see `Store.expire`. */
+export function expire(ledger: Ledger): Expired {
+  const past = ledger.leases.past(ledger.nowMs);
+  for (const live of past) lose(ledger, live);
+  const waiting = ledger.sql.all<{ job: number; seconds: number }>(
+    `SELECT job, queue_seconds AS seconds FROM queue JOIN jobs USING (job) WHERE limit_at <= ? LIMIT ${JOBS_AT_ONCE}`,
+    ledger.wallMs,
+  );
+  for (const { job, seconds } of waiting) {
+    finish(ledger, job, "timed-out", `no host took it within its queue limit of ${seconds} s`);
+  }
+  const hosts = ledger.hosts.loseSilent(ledger);
+  return { leases: past.length, jobs: waiting.length, hosts };
+}
+
+function lose(ledger: Ledger, live: LiveLease): void {
+  const { leaseSeconds } = ledger.options;
+  const why = `host ${live.host} was silent for ${leaseSeconds} s and lost its lease while ${live.phase}`;
+  const fault = reportOf(new Fault("host-lost", why));
+  const verdict = { kind: "broken" as const, fault: { ...fault, evidence: {} } };
+  endAttempt(ledger, live, { state: "fenced", verdict, why });
+}
