@@ -124,6 +124,11 @@ export const FAULTS = {
     retry: "elsewhere",
     says: "a program that testbed needs is not installed",
   },
+  "host-restarted": {
+    blame: "host",
+    retry: "anywhere",
+    says: "the host's daemon was restarted and could not go on",
+  },
   "host-lost": {
     blame: "host",
     retry: "elsewhere",

@@ -1,6 +1,7 @@
 import type { Static } from "typebox";
 import { spooledSchema } from "./lease.ts";
 import {
+  ATTEMPTS_MAX,
   attemptNumber,
   cursor,
   hostName,
@@ -36,7 +37,7 @@ const summaryProperties = {
   state: jobState,
   phase: { ...phase, description: "Of the attempt that goes on." },
   host: { ...hostName, description: "Where the last attempt is or was." },
-  attempts: { type: "integer", minimum: 0, maximum: 10, description: "Made so far." },
+  attempts: { type: "integer", minimum: 0, maximum: ATTEMPTS_MAX, description: "Made so far." },
   attemptsMax: { type: "integer", minimum: 1, maximum: 10 },
   verdict: { ...verdictKind, description: "Of the job; only when it is settled." },
   submittedAt: time,
@@ -127,7 +128,7 @@ export const jobDetailSchema = {
       required: ["name", "digest"],
       properties: { name: imageName, digest: sha256 },
     },
-    attemptList: { type: "array", maxItems: 10, items: attemptSchema },
+    attemptList: { type: "array", maxItems: ATTEMPTS_MAX, items: attemptSchema },
   },
 } as const;
 

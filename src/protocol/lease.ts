@@ -85,7 +85,7 @@ export const leaseRequestSchema = {
     requestId: {
       ...leaseId,
       description:
-        "Made by the host, new for each lease that it wants, 32 hexadecimal digits. A host that got no answer asks again with the same one and gets the same lease, so that a lost answer costs no attempt.",
+        "Made by the host, 32 hexadecimal digits, and kept until it has got a lease with it; then it makes another. Asking again, after 204 or no answer at all, with the same one never gives a second lease, so that lost answers and late repeats cost no attempt.",
     },
     host: hostName,
     versions: versionsSchema,

@@ -103,7 +103,10 @@ export const time = {
   patternErrorMessage: "must be a time such as 2030-01-02T03:04:05.678Z",
 } as const;
 
-export const attemptNumber = { type: "integer", minimum: 1, maximum: 10 } as const;
+/** Ten attempts at most count, and ten that a restart of ours broke do not. */
+export const ATTEMPTS_MAX = 20;
+
+export const attemptNumber = { type: "integer", minimum: 1, maximum: ATTEMPTS_MAX } as const;
 
 /** Where a list goes on: opaque, from the reply before. */
 export const cursor = {

@@ -111,7 +111,7 @@ export interface Store extends AsyncDisposable {
   /**
    * Leases the best fitting job to a host: highest priority, then age, where an image that the host has already is worth a
    * minute. Notes that the host was heard and what it has. A repeat with the same request id gets the same lease while it
-   * is live. Undefined: nothing fits, or the host is drained; it does not wait. The image is pinned when its digest is known.
+   * is live, and nothing after. Undefined: nothing fits, or the host is drained; it does not wait. The image is pinned when its digest is known.
    */
   take(request: LeaseRequest): Promise<Grant | undefined>;
 
@@ -165,7 +165,8 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Calls `listener` with what is needed for jobs that were queued just now, once for each distinct requirement and write.
-   * A host whose offer fits one of them should take again. Returns what ends it.
+   * A host whose offer fits one of them should take again. Not called when a host that a job avoids becomes its last resort, since
+   * others went away: hosts find that out when they ask next. Returns what ends it.
    */
   onQueued(listener: (requirements: readonly Requirement[]) => void): Disposable;
 }

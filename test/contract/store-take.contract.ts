@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { asking, DIGEST, job, OTHER_DIGEST } from "#test/kit/lease-messages.ts";
-import { granted, type StoreRoom, submitted } from "#test/kit/store-room.ts";
+import { granted, PASSED, type StoreRoom, submitted } from "#test/kit/store-room.ts";
 
 /** What every store promises of which host gets which job; nothing else may be relied on by the rest of the service. */
 export function describeStoreTake(name: string, make: () => Promise<StoreRoom>): void {
@@ -92,6 +92,17 @@ export function describeStoreTake(name: string, make: () => Promise<StoreRoom>):
       expect(await store.take(request)).toEqual(first);
       const other = await store.take({ ...asking("lab-2"), requestId: request.requestId });
       expect(other?.lease).not.toBe(first?.lease);
+    });
+
+    test("a repeat that comes when its lease is over gets nothing, though a job waits", async () => {
+      await using room = await make();
+      await submitted(room.store);
+      await submitted(room.store);
+      const request = asking("lab-1");
+      const first = await room.store.take(request);
+      await room.store.settle(first?.lease ?? "", "lab-1", PASSED);
+      expect(await room.store.take(request)).toBeUndefined();
+      await granted(room.store, "lab-1");
     });
   });
 }

@@ -49,6 +49,25 @@ export function describeStoreVerdicts(name: string, make: () => Promise<StoreRoo
       });
     });
 
+    test("a restart of the daemon costs no attempt, a daemon that does nothing but restart does", async () => {
+      await using room = await make();
+      const { store } = room;
+      const id = await submitted(store);
+      const attempts = [];
+      for (let job = "queued"; job === "queued"; ) {
+        const { lease, attempt } = await granted(store, "lab-1");
+        attempts.push(attempt);
+        const settled = await store.settle(lease, "lab-1", broken("anywhere", "host-restarted"));
+        job = settled.kind === "taken" ? settled.job : settled.kind;
+      }
+      expect(attempts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+      expect(await store.show(id)).toMatchObject({
+        verdict: "broken",
+        attempts: 11,
+        attemptsMax: 1,
+      });
+    });
+
     test("a fault that no attempt can mend ends the job", async () => {
       await using room = await make();
       const id = await submitted(room.store, { job: job({ attempts: 5 }) });

@@ -66,7 +66,10 @@ export function report(
 }
 
 /** A verdict of an attempt that broke. */
-export function broken(retry: "never" | "anywhere" | "elsewhere"): VerdictReport {
+export function broken(
+  retry: "never" | "anywhere" | "elsewhere",
+  code = "machine-crashed",
+): VerdictReport {
   const fault = { blame: "host", retry, message: "it broke", evidence: {} } as const;
-  return report({ kind: "broken", fault: { code: "machine-crashed", ...fault } });
+  return report({ kind: "broken", fault: { code, ...fault } });
 }

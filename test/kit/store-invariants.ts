@@ -15,7 +15,10 @@ const NEVER = {
      WHERE (state IN ('leased', 'running')) <> (job IN (SELECT job FROM attempts WHERE state = 'live'))`,
   "a settled job without a verdict, or the other way round":
     "SELECT id FROM jobs WHERE (state = 'settled') <> (verdict IS NOT NULL)",
-  "more attempts than allowed": "SELECT id FROM jobs WHERE attempts > attempts_max",
+  "more attempts than allowed": `SELECT id FROM jobs WHERE attempts_max <
+     (SELECT count(*) FROM attempts WHERE attempts.job = jobs.job AND fault IS NOT 'host-restarted')`,
+  "a request that led to two leases":
+    "SELECT request FROM attempts GROUP BY host, request HAVING count(*) > 1",
   "attempts that are not counted from 1 on": `SELECT id FROM jobs WHERE attempts <> (SELECT count(*) FROM attempts
      WHERE attempts.job = jobs.job AND number BETWEEN 1 AND jobs.attempts)`,
   "a live attempt that is not the last": `SELECT id FROM jobs JOIN attempts USING (job)

@@ -32,6 +32,7 @@ const VERDICTS = [
   broken("anywhere"),
   broken("elsewhere"),
   broken("elsewhere"),
+  broken("anywhere", "host-restarted"),
   broken("never"),
 ] as const;
 

@@ -5,6 +5,9 @@ import type { Requirement } from "./requirement.ts";
 /** A host as far as waiting jobs care. */
 export type KnownHost = { readonly offer: Offer; readonly isAway: boolean };
 
+/** Many labels make a long sentence. */
+const SAYS_CHARACTERS_MAX = 1000;
+
 /** Obstacles from the farthest to the nearest: of several hosts the nearest one is told. */
 const FAR_TO_NEAR = ["no-image", "no-labels", "too-large", "busy"] as const;
 
@@ -20,7 +23,7 @@ export function whyWaiting(
     obstacle: obstacleOf(requirement, offer),
   }));
   const reason = reasonOf(found);
-  return { reason, says: SAYS[reason](requirement), position };
+  return { reason, says: SAYS[reason](requirement).slice(0, SAYS_CHARACTERS_MAX), position };
 }
 
 type Found = {

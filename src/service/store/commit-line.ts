@@ -68,7 +68,9 @@ export class CommitLine implements Line {
     const worker = new Worker(url, { env: threadEnvironment(), workerData: setup });
     const { promise, resolve, reject } = Promise.withResolvers<StoreMessage>();
     worker.once("message", resolve);
-    worker.once("error", reject);
+    worker.once("error", (cause) => {
+      reject(new StoreError("failed", "the thread of the store did not start", { cause }));
+    });
     const first = await promise;
     if (first.kind === "refused") {
       await worker.terminate();

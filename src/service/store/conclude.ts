@@ -1,3 +1,4 @@
+import type { FaultCode } from "#job/fault.ts";
 import type { WireVerdict } from "#protocol/verdict.ts";
 import { note } from "./chronicle.ts";
 import type { Ledger } from "./ledger.ts";
@@ -6,6 +7,7 @@ import type { Row } from "./sql.ts";
 
 type JobRow = Row & {
   attempts: number;
+  uncounted: number;
   attempts_max: number;
   cancel: string | null;
   class: number;
@@ -26,7 +28,8 @@ export type End =
  *
  *   passed, failed, timed-out, cancelled   the job is over
  *   broken                                 over when it is cancelled, when its fault forbids another attempt, or when all
- *                                          attempts are made; else queued again, to avoid the host if the fault says so
+ *                                          attempts are made; else queued again, to avoid the host if the fault says so.
+ *                                          A restart of a daemon does not count
  */
 export function endAttempt(ledger: Ledger, live: LiveLease, end: End): "settled" | "queued" {
   const { job, attempt, host, lease } = live;
@@ -54,6 +57,9 @@ export function endAttempt(ledger: Ledger, live: LiveLease, end: End): "settled"
   return conclude(ledger, live, verdict);
 }
 
+/** The longest reason that is shown with a job; all of it is kept with the attempt. */
+const WHY_CHARACTERS_MAX = 8000;
+
 /** Ends a job that has no live attempt. */
 export function finish(
   ledger: Ledger,
@@ -65,7 +71,7 @@ export function finish(
   ledger.sql.run(
     "UPDATE jobs SET state = 'settled', phase = NULL, verdict = ?, why = ?, settled_at = ? WHERE job = ?",
     verdict,
-    why ?? null,
+    why?.slice(0, WHY_CHARACTERS_MAX).toWellFormed() ?? null,
     ledger.wallMs,
     job,
   );
@@ -75,17 +81,19 @@ export function finish(
 
 function conclude(ledger: Ledger, live: LiveLease, verdict: WireVerdict): "settled" | "queued" {
   const { job } = live;
-  const row = ledger.sql.one<JobRow>(
-    `SELECT attempts, attempts_max, cancel, class, priority, submitted_at, queue_seconds, pinned_digest
+  const found = ledger.sql.one<JobRow>(
+    `SELECT attempts, uncounted, attempts_max, cancel, class, priority, submitted_at, queue_seconds, pinned_digest
      FROM jobs WHERE job = ?`,
     job,
   );
-  if (row === undefined) throw new Error(`no job ${job}`);
+  if (found === undefined) throw new Error(`no job ${job}`);
+  const row = { ...found, uncounted: found.uncounted + Number(isUncounted(found, verdict)) };
   const retry = verdict.fault?.retry ?? "never";
   if (verdict.kind !== "broken") finish(ledger, job, verdict.kind, verdict.why);
   else if (row.cancel !== null) finish(ledger, job, "cancelled", row.cancel);
   else if (retry === "never") finish(ledger, job, "broken", inWords(verdict));
-  else if (row.attempts >= row.attempts_max) finish(ledger, job, "broken", allMade(row, verdict));
+  else if (row.attempts - row.uncounted >= row.attempts_max)
+    finish(ledger, job, "broken", allMade(row, verdict));
   else {
     queueAgain(ledger, live, row, retry === "elsewhere");
     return "queued";
@@ -104,8 +112,9 @@ function queueAgain(ledger: Ledger, live: LiveLease, row: JobRow, isElsewhere: b
   const id = ledger.queue.classOf({ ...before, image, avoid });
   const limitAt = row.queue_seconds === null ? undefined : ledger.wallMs + row.queue_seconds * 1000;
   ledger.sql.run(
-    "UPDATE jobs SET state = 'queued', phase = NULL, class = ? WHERE job = ?",
+    "UPDATE jobs SET state = 'queued', phase = NULL, class = ?, uncounted = ? WHERE job = ?",
     id,
+    row.uncounted,
     job,
   );
   ledger.queue.add({
@@ -116,9 +125,17 @@ function queueAgain(ledger: Ledger, live: LiveLease, row: JobRow, isElsewhere: b
     limitAt,
   });
   const where = isElsewhere ? `, on another host than ${avoid.join(", ")} if there is one` : "";
-  const says = `queued for attempt ${row.attempts + 1} of ${row.attempts_max}${where}`;
+  const left = row.attempts_max - (row.attempts - row.uncounted);
+  const says = `queued for attempt ${row.attempts + 1}, ${left} left${where}`;
   note(ledger, job, { kind: "queued", says });
 }
+
+/** A restart of ours is not the job's loss, but a daemon that does nothing but restart must not hold a job for ever. */
+function isUncounted({ uncounted }: JobRow, { fault }: WireVerdict): boolean {
+  return fault?.code === ("host-restarted" satisfies FaultCode) && uncounted < UNCOUNTED_MAX;
+}
+
+const UNCOUNTED_MAX = 10;
 
 function allMade({ attempts_max }: JobRow, verdict: WireVerdict): string {
   return attempts_max === 1

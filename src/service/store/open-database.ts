@@ -34,6 +34,9 @@ export function openDatabase(path: string): { readonly database: DatabaseSync } 
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   stack.defer(() => database.close());
   database.exec(SETTINGS);
+  // SQLite keeps another mode without an error where shared memory does not work, as on some network file systems.
+  const mode = database.prepare("PRAGMA journal_mode").get()?.["journal_mode"];
+  if (mode !== "wal") throw new StoreError("failed", `${path} lies where SQLite has no WAL mode`);
   migrate(database, readMigrations(MIGRATIONS));
   const held = stack.move();
   return { database, [Symbol.dispose]: () => held.dispose() };

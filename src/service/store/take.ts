@@ -24,7 +24,14 @@ export function take(ledger: Ledger, request: LeaseRequest): PackedGrant | undef
   if (before !== undefined) return grantAgain(ledger, before);
   if (host.drain !== undefined) return undefined;
   const found = ledger.queue.best(host.offer, (requirement) => !ledger.hosts.hasOther(requirement));
-  return found === undefined ? undefined : grantNew(ledger, request, found);
+  if (found === undefined || isUsed(ledger, request)) return undefined;
+  return grantNew(ledger, request, found);
+}
+
+/** A repeat that was on its way for so long that the lease it led to is over: whoever sent it waits for nothing. */
+function isUsed({ sql }: Ledger, { host, requestId }: LeaseRequest): boolean {
+  const text = "SELECT 1 AS used FROM attempts WHERE host = ? AND request = ?";
+  return sql.one(text, host, requestId) !== undefined;
 }
 
 function grantNew(ledger: Ledger, request: LeaseRequest, found: Candidate): PackedGrant {

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -58,6 +59,19 @@ test("calls that come together take effect in their order, and one that fails sp
     { status: "fulfilled", value: { kind: "queued" } },
     { status: "fulfilled", value: { jobs: [{ name: "third" }, { name: "first" }] } },
   ]);
+});
+
+test("calls that come together share one write", async () => {
+  await using folder = await scratchFolder();
+  const path = join(folder.path, "jobs.sqlite");
+  await using store = await open(path);
+  const bytesBefore = (await stat(`${path}-wal`)).size;
+  await store.submit(order());
+  const bytesOfOne = (await stat(`${path}-wal`)).size - bytesBefore;
+  await Promise.all(Array.from({ length: 100 }, () => store.submit(order())));
+  const bytesOfMany = (await stat(`${path}-wal`)).size - bytesBefore - bytesOfOne;
+  // Each write puts every page that it changed into the log, so a hundred of them would take a hundred times the room.
+  expect(bytesOfMany).toBeLessThan(bytesOfOne * 10);
 });
 
 test.each(seeds(2))(

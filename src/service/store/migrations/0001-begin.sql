@@ -23,7 +23,8 @@ CREATE TABLE jobs (
   state             TEXT NOT NULL CHECK (state IN ('queued', 'leased', 'running', 'settled')),
   phase             TEXT,
   host              TEXT,
-  attempts          INTEGER NOT NULL DEFAULT 0,
+  attempts          INTEGER NOT NULL DEFAULT 0, -- made so far
+  uncounted         INTEGER NOT NULL DEFAULT 0, -- of them, those that a restart of ours broke
   started_at        INTEGER,
   settled_at        INTEGER,
   verdict           TEXT,
@@ -31,7 +32,7 @@ CREATE TABLE jobs (
   cancel            TEXT,
   pinned_digest     TEXT,
   CHECK ((state = 'settled') = (verdict IS NOT NULL)),
-  CHECK (attempts <= attempts_max)
+  CHECK (attempts - uncounted <= attempts_max)
 ) STRICT;
 CREATE INDEX jobs_of_owner ON jobs (owner, job);
 CREATE INDEX jobs_named ON jobs (name, job) WHERE name IS NOT NULL;
@@ -82,6 +83,7 @@ CREATE TABLE attempts (
   CHECK ((state = 'live') = (ended_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX attempts_live ON attempts (job) WHERE state = 'live';
+CREATE UNIQUE INDEX attempts_asked ON attempts (host, request);
 CREATE INDEX attempts_broken ON attempts (host, ended_at) WHERE fault IS NOT NULL;
 
 CREATE TABLE reports (
