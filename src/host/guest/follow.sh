@@ -47,10 +47,13 @@ follow() { # DIR OFFSET
 	log=
 	if [ "$2" -gt 0 ]; then
 		skip=$2
-		kept=$(wc -c <"$dir.head")
-		if [ -s "$dir.more" ] && [ "$skip" -ge "$kept" ]; then
-			turn
-			skip=$((skip - kept))
+		# What is in memory is measured only once it grows no more.
+		if [ -s "$dir.more" ]; then
+			kept=$(wc -c <"$dir.head")
+			if [ "$skip" -ge "$kept" ]; then
+				turn
+				skip=$((skip - kept))
+			fi
 		fi
 		tail -c "+$((skip + 1))" <&3 || exit 73
 	fi

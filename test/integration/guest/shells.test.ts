@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { quote } from "#host/guest/quote.ts";
@@ -251,6 +252,25 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     expect(got.map((file) => file.replace(/^\.\//, "")).sort()).toEqual(expected.sort());
   });
 }
+
+test("who begins to follow while a log goes on to the disk misses nothing of it", async () => {
+  await using guest = await userland("dash and coreutils");
+  const head = join(guest.folder, "run/1.head");
+  const more = join(guest.folder, "run/1.more");
+  const go = join(guest.folder, "go");
+  // Measures as ever, and is then so slow that the log has gone on to the disk before it answers.
+  const slow = `size=$(/usr/bin/wc "$@"); : >${go}; until [ -s ${more} ]; do sleep 0.01; done; echo "$size"`;
+  writeFileSync(join(guest.folder, "bin/wc"), `#!/bin/sh\n${slow}\n`, { mode: 0o755 });
+  const text = `printf 0123456789; until [ -e ${go} ]; do sleep 0.01; done; seq 200000`;
+  const first = guest.step(1, text);
+  await eventually(() => existsSync(head) && readFileSync(head).length === 10, 10_000);
+  const second = guest.run(["step", "1", "10", "1048576", "0", "0", "0", "1"], "x");
+  await setTimeout(500);
+  writeFileSync(go, "");
+  const whole = (await first).stdout;
+  expect(whole.length).toBeGreaterThan(1_000_000);
+  expect((await second).stdout === whole.slice(10)).toBe(true);
+});
 
 for (const shell of ["dash", "bash", "busybox"]) {
   test(`${shell} reads a quoted value as it was`, () => {
