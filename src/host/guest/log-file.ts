@@ -54,7 +54,7 @@ export class LogFile implements AsyncDisposable {
   async cut(moreBytes: number | undefined): Promise<Buffer> {
     if (this.#isCut) return Buffer.alloc(0);
     this.#isCut = true;
-    const more = moreBytes === undefined ? "printed more" : `printed ${moreBytes} more`;
+    const more = moreBytes === undefined ? "may have printed more" : `printed ${moreBytes} more`;
     const line = Buffer.from(
       `\n[testbed: log cut here after ${this.#bytes} bytes; the step ${more}]\n`,
     );
