@@ -1,8 +1,21 @@
+# Empties the logs of the steps that have ended. Whoever begins another step has them whole, and in a small guest they would
+# use up memory and disk.
+forget() {
+	for head in "$state"/*.head; do
+		[ -s "$head" ] && [ -s "${head%.head}.exit" ] || continue
+		true >"$head"
+		[ -s "${head%.head}.more" ] || continue
+		read -r more <"${head%.head}.more"
+		{ true >"$more"; } 2>/dev/null
+	done
+}
+
 # Starts a step unless it was started before, then follows it. Standard input: ENV_LINES lines of shell that export the
 # environment, then RUN_BYTES bytes of the step's text.
 step() { # NUMBER OFFSET LOG_BYTES TIMEOUT SILENCE ENV_LINES RUN_BYTES
 	dir=$state/$1
 	if ! [ -e "$dir.lock" ]; then
+		forget
 		# Two may try at once, when one of them has a dead connection and does not know it yet. Of these `true >file` one
 		# makes the file, and the other fails.
 		set -C
