@@ -90,7 +90,12 @@ for program in usr/sbin/dropbear usr/bin/dropbearconvert sbin/resize2fs; do
   fi
 done
 ln -s ../lib/ld-linux-x86-64.so.2 "$root/lib64/ld-linux-x86-64.so.2"
-mkdir "$root/lib/modules"
+mkdir "$root/lib/modules" "$root/lib/dev"
+# What udev makes elsewhere: without them a script that writes to /dev/stderr makes a file there, and its words are lost.
+ln -s /proc/self/fd "$root/lib/dev/fd"
+ln -s fd/0 "$root/lib/dev/stdin"
+ln -s fd/1 "$root/lib/dev/stdout"
+ln -s fd/2 "$root/lib/dev/stderr"
 while read -r module; do cp "$modules/$module.ko" "$root/lib/modules/"; done < "$recipe/modules-later"
 cp -a "$recipe/root/." "$root/"
 # A checkout's umask is nobody's business in a machine; dropbear refuses keys below folders that others may write to.
