@@ -1,13 +1,15 @@
 import type { Input } from "#job/spec.ts";
 import { printable } from "#lib/printable.ts";
 import { type StrayLink, strayLinks } from "#lib/stray-links.ts";
+import { UsageError } from "./exit-code.ts";
 
 const LINKS_NAMED_MAX = 5;
 
 /**
  * What is worth a word about a job's inputs before it starts: symbolic links in input folders that lead out of them or
  * nowhere. They are sent as they are, since they may be right in the guest (`/usr/bin/python3`, another input, a file that
- * a step makes); if they are not, the guest would only say that there is no such file. Throws the signal's reason.
+ * a step makes); if they are not, the guest would only say that there is no such file. Throws
+ * `UsageError` for a name that is not UTF-8, or the signal's reason.
  */
 export async function inputNotes(
   inputs: readonly Input[],
@@ -18,6 +20,10 @@ export async function inputNotes(
     const named: StrayLink[] = [];
     let more = 0;
     for await (const link of strayLinks(from, signal)) {
+      if (link.why === "is not UTF-8") {
+        const message = `${printable(from)}: the name of ${printable(link.name)} is not UTF-8; rename it`;
+        throw new UsageError(message);
+      }
       if (named.length < LINKS_NAMED_MAX) named.push(link);
       else more += 1;
     }

@@ -15,6 +15,8 @@ import { bytesInWords, durationInWords, outcomeInWords } from "./words.ts";
 const BEHIND_BYTES = { leaveOut: 512 * 1024, goOn: 64 * 1024 } as const;
 const LEAVE_OUT_MS = 1_000;
 const TICK_MS = 1_000;
+/** A line about inputs that are on their way. */
+const INPUTS_EVERY_MS = 5_000;
 
 const PHASE_WORDS: Readonly<Partial<Record<Phase, string>>> = {
   preparing: "preparing the machine",
@@ -40,6 +42,7 @@ export class Narrator implements Journal, Disposable {
   #log = new TerminalText();
   #leftOutBytes = 0;
   #leftOutSinceMs = 0;
+  #inputsToldAtMs = 0;
 
   constructor(screen: Screen, output: TerminalOutput, stepCount: number) {
     this.#screen = screen;
@@ -60,6 +63,7 @@ export class Narrator implements Journal, Disposable {
     if (phase === "running") {
       const took = durationInWords(performance.now() - this.#bootSinceMs);
       this.#screen.line(`the machine is ready after ${took}`);
+      this.#inputsToldAtMs = performance.now();
       this.#do("sending inputs");
     }
     const words = PHASE_WORDS[phase];
@@ -69,6 +73,13 @@ export class Narrator implements Journal, Disposable {
 
   requirement(name: string, state: "waiting" | "met"): void {
     if (state === "waiting") this.#do(`waiting: ${printable(name)}`);
+  }
+
+  inputsSent(bytes: number, isAll: boolean): void {
+    const nowMs = performance.now();
+    if (!isAll && nowMs - this.#inputsToldAtMs < INPUTS_EVERY_MS) return;
+    this.#inputsToldAtMs = nowMs;
+    this.#screen.line(`sent ${bytesInWords(bytes)} of inputs`);
   }
 
   progress(line: string): void {

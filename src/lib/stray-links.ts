@@ -1,12 +1,15 @@
-import { readdir, readlink, stat } from "node:fs/promises";
+import { lstat, readdir, readlink, stat } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
 
-/** A symbolic link that will mean something else, or nothing, once its folder is copied to another machine. */
+/**
+ * A symbolic link that will mean something else, or nothing, once its folder is copied to another machine; or anything whose
+ * name is not UTF-8, which Node can read from a folder and not open.
+ */
 export type StrayLink = {
   /** Relative to the folder. */
   readonly name: string;
   readonly target: string;
-  readonly why: "leads out" | "leads nowhere";
+  readonly why: "leads out" | "leads nowhere" | "is not UTF-8";
 };
 
 /**
@@ -20,6 +23,10 @@ export async function* strayLinks(folder: string, signal: AbortSignal): AsyncGen
     signal.throwIfAborted();
     for (const entry of entries) {
       const name = join(below, entry.name);
+      if (entry.name.includes("\ufffd") && !(await isNamed(join(folder, name)))) {
+        yield { name, target: "", why: "is not UTF-8" };
+        continue;
+      }
       if (entry.isDirectory()) waiting.push(name);
       if (!entry.isSymbolicLink()) continue;
       const target = await readlink(join(folder, name)).catch(() => undefined);
@@ -34,6 +41,13 @@ export async function* strayLinks(folder: string, signal: AbortSignal): AsyncGen
 function leadsOut(below: string, target: string): boolean {
   const path = normalize(join(below, target));
   return isAbsolute(target) || path === ".." || path.startsWith("../");
+}
+
+async function isNamed(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function isThere(path: string): Promise<boolean> {

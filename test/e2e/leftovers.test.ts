@@ -58,16 +58,18 @@ test("twenty runs in a row leave nothing behind, and one network", async () => {
   const after = await surroundings();
   expect(after.temporary).toEqual(before.temporary);
   expect(after.state).toEqual(before.state);
+  expect(after.qemuLogs).toEqual(before.qemuLogs);
   expect(after.networks.filter((name) => !before.networks.includes(name)).length).toBeLessThan(2);
 }, 600_000);
 
-/** What a run could litter: temporary folders, the state folder, networks. */
+/** What a run could litter: temporary folders, the state folder, QEMU's logs, networks. */
 async function surroundings() {
   const list = async (path: string) => (await readdir(path).catch(() => [])).sort();
   await using libvirt = await connectLibvirt("qemu:///system");
   const networks = (await libvirt.networks.list()).map(({ name }) => name);
   const temporary = (await list(tmpdir())).filter((name) => name.startsWith("testbed"));
-  return { temporary, state: await list(TEST_STATE), networks };
+  const [state, qemuLogs] = await Promise.all([list(TEST_STATE), list("/var/log/libvirt/qemu")]);
+  return { temporary, state, qemuLogs, networks };
 }
 
 /** What a host can do to a QEMU process, how it is told, and within what time. Never the job's fault. */

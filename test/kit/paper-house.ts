@@ -25,6 +25,7 @@ export async function paperHouse() {
   const journal: Journal = {
     enter: (phase) => events.push(`phase ${phase}`),
     requirement: (name, now) => events.push(`${now} ${name}`),
+    inputsSent: (bytes, isAll) => events.push(`sent ${bytes}${isAll ? " in all" : ""}`),
     progress: (line) => events.push(line),
     stepBegins: (_number, name) => events.push(`begins ${name}`),
     stepLog: (_number, piece) => events.push(`log ${piece}`),

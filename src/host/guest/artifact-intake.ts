@@ -16,6 +16,9 @@ export class BadOffer extends Error {
   override readonly name = "BadOffer";
 }
 
+/** What an archive came to. */
+export type OfferEnd = { readonly refused: RefusalCount; readonly isCutShort: boolean };
+
 /**
  * Archives from a guest on their way to the file thread, which unpacks and keeps what may be kept: see `Harvest`. Pieces go
  * through memory that both threads see, so nothing is allocated for them however much comes.
@@ -49,7 +52,9 @@ export class ArtifactIntake implements AsyncDisposable {
     } catch (error) {
       throw diskFault(error, "the artifacts");
     }
-    await thread.ask({ kind: "harvest", stream: intake.#stream, folder, caps, memory });
+    intake.#note(
+      await thread.ask({ kind: "harvest", stream: intake.#stream, folder, caps, memory }),
+    );
     return intake;
   }
 
@@ -57,7 +62,8 @@ export class ArtifactIntake implements AsyncDisposable {
   async begin(): Promise<void> {
     this.#failure = undefined;
     this.#filled = 0;
-    await this.#thread.ask({ kind: "offer", stream: this.#stream });
+    this.#note(await this.#thread.ask({ kind: "offer", stream: this.#stream }));
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Takes the next bytes, and waits while the thread is behind. Throws `BadOffer` or host-disk-full, for these or earlier ones. */
@@ -73,17 +79,19 @@ export class ArtifactIntake implements AsyncDisposable {
   }
 
   /**
-   * Ends the archive, whole or cut off: then a file that is not complete goes, and is taken when it is offered again. Returns
-   * what was refused. Throws as `write`; what was refused until then is returned by the next call.
+   * Ends the archive, whole or cut off: then a file that is not complete goes, and is taken when it is offered again. One
+   * that says to be whole and ends in a file is cut short: that file is refused. Throws as `write`; what was refused until
+   * then is returned by the next call.
    */
-  async end(isWhole: boolean): Promise<RefusalCount> {
+  async end(isWhole: boolean): Promise<OfferEnd> {
     if (this.#filled > 0) await this.#hand();
     await Promise.all(this.#busy);
     if (isWhole && this.#failure !== undefined) throw this.#failure;
     const reply = await this.#thread.ask({ kind: "offer-end", stream: this.#stream, isWhole });
     this.#note(reply);
     if (isWhole && this.#failure !== undefined) throw this.#failure;
-    return reply.refused ?? { listed: [], more: 0 };
+    const refused = reply.refused ?? { listed: [], more: 0 };
+    return { refused, isCutShort: reply.isCutShort === true };
   }
 
   /** All files that came home, by path. Nothing may follow. */

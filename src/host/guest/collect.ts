@@ -10,6 +10,11 @@ import { runnerCommand } from "./runner.ts";
 import { ConnectionLost } from "./ssh-errors.ts";
 import { Stall } from "./stall.ts";
 
+/** An archive that breaks off is asked for again, without the file in which it did. */
+const OFFERS_MAX = 3;
+/** Stands for what has no name, in refusals. */
+const REST = "(the rest)";
+
 export type CollectOrder = {
   readonly patterns: readonly string[];
   readonly folder: string;
@@ -35,12 +40,16 @@ export async function collectFiles(
       return new Fault("guest-unreachable", "the guest stopped sending files");
     });
     try {
-      await link.use((connection, use) => {
-        return collectOnce({ connection, link, glob, intake, refusals, stall }, use);
-      }, stall.signal);
+      let isCutShort = true;
+      for (let offers = 0; isCutShort && offers < OFFERS_MAX; offers += 1) {
+        isCutShort = await link.use((connection, use) => {
+          return collectOnce({ connection, link, glob, intake, refusals, stall }, use);
+        }, stall.signal);
+      }
+      if (isCutShort) refusals.add(REST, "the guest's archive broke off each time");
     } catch (error) {
       if (signal.aborted || !stall.isStalled) throw error;
-      refusals.add("", "the guest stopped sending files; what came until then was kept");
+      refusals.add(REST, "the guest stopped sending files; what came until then was kept");
     }
   }
   return { artifacts: await intake.settle(), refused: refusals.list() };
@@ -55,10 +64,11 @@ type Attempt = {
   readonly stall: Stall;
 };
 
+/** Takes one offer. True when it broke off in a file, which was refused then, so that the others may still come. */
 async function collectOnce(
   { connection, link, glob, intake, refusals, stall }: Attempt,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   using exec = await connection.exec(runnerCommand(link.options, "collect", glob.base), signal);
   const input = Buffer.from(`${glob.runnerPatterns.join("\n")}\n`);
   const sent = exec.write(input).then(() => exec.endInput());
@@ -71,22 +81,26 @@ async function collectOnce(
     }
     const { exitCode } = await exec.ended;
     signal.throwIfAborted();
-    refusals.take(await intake.end(true));
     if (exitCode === undefined) throw new ConnectionLost("the connection was cut while files came");
-    hear(exec.stderr, glob, refusals);
+    const { refused, isCutShort } = await intake.end(true);
+    refusals.take(refused);
+    if (!isCutShort) hear(exec.stderr, glob, refusals);
+    return isCutShort;
   } catch (error) {
-    refusals.take(await intake.end(false));
+    refusals.take((await intake.end(false)).refused);
     signal.throwIfAborted();
     if (connection.lost.aborted) throw connection.lost.reason;
     if (!(error instanceof BadOffer)) throw error;
     hear(exec.stderr, glob, refusals);
-    refusals.add("", `${error.message}; what came until then was kept`);
+    refusals.add(REST, `${error.message}; what came until then was kept`);
+    return false;
   }
 }
 
 /** Takes what the runner and the guest's tar had to say. */
 function hear(stderr: string, { patterns }: Globs, refusals: Refusals): void {
-  for (const line of stderr.split("\n").filter((text) => text !== "")) {
+  for (const line of new Set(stderr.split("\n"))) {
+    if (line === "") continue;
     const [, word, index] = /^(nothing|breaks) (\d{1,4})$/.exec(line) ?? [];
     const pattern = patterns[Number(index) - 1];
     if (word === undefined || pattern === undefined) {

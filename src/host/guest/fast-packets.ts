@@ -13,6 +13,7 @@ export function gatherWrites(socket: Socket): void {
     isCorked = false;
     socket.uncork();
   };
+  // ssh2 gives bytes and nothing else.
   socket.write = (data: Uint8Array | string) => {
     if (!isCorked) {
       isCorked = true;

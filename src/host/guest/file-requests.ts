@@ -36,6 +36,8 @@ export type FileReply = {
   readonly content?: Uint8Array<ArrayBuffer>;
   /** What was refused in the offer that ended. */
   readonly refused?: RefusalCount;
+  /** The offer ended in the middle of a file, which was refused: there may be more to offer. */
+  readonly isCutShort?: boolean;
   readonly stored?: Stored;
   readonly error?: FileError;
 };

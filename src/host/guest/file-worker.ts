@@ -7,7 +7,7 @@ import { Refusals } from "./refusals.ts";
 
 /** The inside of `file-thread.ts`. One request after the other, each done with plain calls that hold up nobody here. */
 
-type Field = {
+type Collecting = {
   readonly memory: Uint8Array;
   readonly harvest: Harvest;
   readonly refusals: Refusals;
@@ -15,7 +15,7 @@ type Field = {
   reader: ArchiveReader | undefined;
 };
 
-const fields = new Map<number, Field>();
+const collections = new Map<number, Collecting>();
 const reads = new Map<number, Generator<Uint8Array<ArrayBuffer>>>();
 
 function answer(request: FileRequest): Omit<FileReply, "id"> {
@@ -36,44 +36,54 @@ function answer(request: FileRequest): Omit<FileReply, "id"> {
       const { folder, caps, memory } = request;
       const refusals = new Refusals(caps.refusals);
       const harvest = new Harvest(folder, caps, refusals);
-      fields.set(stream, { memory: new Uint8Array(memory), harvest, refusals, reader: undefined });
+      collections.set(stream, {
+        memory: new Uint8Array(memory),
+        harvest,
+        refusals,
+        reader: undefined,
+      });
       return {};
     }
     case "settle":
       return settle(stream);
     default:
-      return reap(request);
+      return collect(request);
   }
 }
 
-function reap(request: Piece | Extract<FileRequest, { kind: "offer" | "offer-end" }>) {
-  const field = fields.get(request.stream);
-  if (field === undefined) throw new Error(`no harvest ${request.stream}`);
-  const { harvest, memory } = field;
+function collect(request: Piece | Extract<FileRequest, { kind: "offer" | "offer-end" }>) {
+  const collecting = collections.get(request.stream);
+  if (collecting === undefined) throw new Error(`no harvest ${request.stream}`);
+  const { harvest, memory } = collecting;
   if (request.kind === "offer") {
     harvest.offer();
-    field.reader = new ArchiveReader(harvest);
+    collecting.reader = new ArchiveReader(harvest);
     return {};
   }
-  const { reader } = field;
+  const { reader } = collecting;
   try {
     if (request.kind === "piece") {
       reader?.write(memory.subarray(request.start, request.start + request.bytes));
       return {};
     }
+    if (request.isWhole && reader?.isInFile === true) {
+      // A tar whose file shrank has said so and ended: the rest is to be asked for again, without this one.
+      harvest.refuseUnfinished();
+      return { refused: collecting.refusals.drain(), isCutShort: true };
+    }
     if (request.isWhole) reader?.end();
   } catch (error) {
-    field.reader = undefined;
+    collecting.reader = undefined;
     harvest.breakOff();
     throw error;
   }
   harvest.breakOff();
-  return { refused: field.refusals.drain() };
+  return { refused: collecting.refusals.drain() };
 }
 
 function settle(stream: number): { stored?: Stored } {
-  const harvest = fields.get(stream)?.harvest;
-  fields.delete(stream);
+  const harvest = collections.get(stream)?.harvest;
+  collections.delete(stream);
   if (harvest === undefined) return {};
   harvest.breakOff();
   const { artifacts } = harvest;

@@ -39,6 +39,7 @@ export class Harvest implements ArchiveTaker {
   /** Begins an offer: names that were settled in an earlier one are passed over. */
   offer(): void {
     this.#offered = new Set();
+    this.#skippedBytes = 0;
   }
 
   /** Takes or refuses a file. Throws `OfferTooLarge`, or what the file system says of a full disk. */
@@ -62,6 +63,15 @@ export class Harvest implements ArchiveTaker {
     this.artifacts.push({ path, bytes, sha256: this.#file.finish() });
     this.#settled.add(name);
     this.#file = undefined;
+  }
+
+  /** Refuses the file that is being read, whose end does not come: true when there is one. */
+  refuseUnfinished(): boolean {
+    const { name } = this.#entry ?? {};
+    if (this.#file === undefined || name === undefined) return false;
+    this.breakOff();
+    this.#refuse(name, "it became shorter while it was read");
+    return true;
   }
 
   /** Ends an offer, whole or not: a file that is not complete goes, and a second offer of it is taken. Twice is safe. */

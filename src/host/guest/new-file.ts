@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const TAKEN_CODES = ["EEXIST", "ENOTDIR", "EISDIR", "ELOOP"];
 
+/** Made last, by whichever collection: one that is gone since makes the next file fail, which forgets it. */
 let lastFolder: string | undefined;
 
 /**

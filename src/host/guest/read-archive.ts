@@ -50,6 +50,11 @@ export class ArchiveReader {
     }
   }
 
+  /** Whether a file has begun whose end has not come. */
+  get isInFile(): boolean {
+    return this.#isInEntry;
+  }
+
   /** No more comes. Throws `ArchiveError` when that is too early. */
   end(): void {
     if (this.#isInEntry) throw new ArchiveError("the archive ends in the middle of a file");
@@ -110,7 +115,7 @@ export class ArchiveReader {
 
   #beginEntry(entry: TarEntry): void {
     const name = this.#pax?.get("path") ?? this.#longName ?? entry.name;
-    const bytes = paxSize(this.#pax?.get("size")) ?? entry.bytes;
+    const bytes = entry.isBare ? 0 : (paxSize(this.#pax?.get("size")) ?? entry.bytes);
     this.#pax = undefined;
     this.#longName = undefined;
     this.#contentLeft = bytes;

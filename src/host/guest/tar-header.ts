@@ -9,6 +9,8 @@ export type TarEntry = {
   readonly isFile: boolean;
   /** How many bytes of content follow. */
   readonly bytes: number;
+  /** Of a kind that never has content, whatever somebody says of its size. */
+  readonly isBare: boolean;
   /** Not an entry: its content says something of the next one. */
   readonly text: "name" | "link" | "records" | "nothing" | undefined;
 };
@@ -51,6 +53,7 @@ export function tarEntry(block: Buffer): TarEntry | undefined {
     // Before ustar a folder was a file with a slash at its end.
     isFile: FILE_FLAGS.includes(flag) && !name.endsWith("/"),
     bytes: BARE_FLAGS.includes(flag) ? 0 : tarNumber(block, 124, 12),
+    isBare: BARE_FLAGS.includes(flag),
     text: TEXT_FLAGS[flag],
   };
 }

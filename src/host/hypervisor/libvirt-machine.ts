@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Machine, MachineOrder } from "#host/runner/ports.ts";
 import { type Evidence, Fault } from "#job/fault.ts";
 import type { Libvirt } from "#libvirt/client.ts";
@@ -11,6 +13,8 @@ import { removeDomain } from "./remove-domain.ts";
 import { SerialConsole } from "./serial-console.ts";
 import type { SlotNetwork } from "./slot-network.ts";
 
+/** One file for each machine that ever was, of what QEMU said (https://libvirt.org/drvqemu.html, "Logging"). */
+const QEMU_LOGS = "/var/log/libvirt/qemu";
 const NEIGHBOURS_EVERY_MS = 2_000;
 const EVIDENCE_MS = 3_000;
 const SCREENSHOT_BYTES_MAX = 16 * 2 ** 20;
@@ -136,7 +140,12 @@ export class LibvirtMachine implements Machine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     this.#onDisposed();
-    if (!this.#isKept) await removeDomain(this.#libvirt, this.domain);
+    if (this.#isKept) return;
+    const isGood = !this.ended.aborted;
+    await removeDomain(this.#libvirt, this.domain);
+    // Of a machine that ended by itself it may say why, and is left to logrotate.
+    if (isGood)
+      await rm(join(QEMU_LOGS, `${this.name}.log`), { force: true }).catch(() => undefined);
   }
 
   async #leases(options: { timeoutMs: number }): Promise<readonly string[]> {

@@ -48,7 +48,9 @@ export type Journal = {
   enter(phase: Phase): void;
   /** A requirement of the readiness list is waited for, or met after `elapsedMs`. */
   requirement(name: string, state: "waiting" | "met", elapsedMs: number): void;
-  /** A line about long work: an image build, an upload. */
+  /** How many bytes of the inputs have been sent, told often; `isAll` once, at the end. */
+  inputsSent(bytes: number, isAll: boolean): void;
+  /** A line about long work: an image build. */
   progress(line: string): void;
   stepBegins(number: number, name: string): void;
   stepLog(number: number, piece: Buffer): void;

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Verdict } from "#job/verdict.ts";
+import { deadline } from "#lib/deadline.ts";
 import type { AttemptOrder } from "./attempt.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Holdings } from "./holdings.ts";
@@ -43,7 +44,13 @@ export async function saveEvidence(
       verdict.kind === "cancelled" ? LATE_COLLECT_MS.cancelled : LATE_COLLECT_MS.other;
     attempts.push([
       "artifacts",
-      () => collectArtifacts(order, chronicle, guest, AbortSignal.timeout(limitMs)),
+      async () => {
+        using limit = deadline(
+          limitMs,
+          () => new Error(`the guest did not hand them out within ${limitMs / 1000} s`),
+        );
+        await collectArtifacts(order, chronicle, guest, limit.signal);
+      },
     ]);
   }
   if (machine !== undefined) {

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { JobSpec } from "#job/spec.ts";
 import type { Verdict } from "#job/verdict.ts";
 import { Ended, verdictOf } from "#job/verdict.ts";
 import { deadline } from "#lib/deadline.ts";
@@ -11,7 +12,7 @@ import { collectArtifacts, saveEvidence } from "./evidence.ts";
 import type { Holdings } from "./holdings.ts";
 import { keepMachine } from "./keep-machine.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
-import type { House } from "./ports.ts";
+import type { Guest, House } from "./ports.ts";
 import { RESULT_NAMES } from "./results-folder.ts";
 import { runSteps } from "./run-steps.ts";
 import { settleAcceleration } from "./settle-acceleration.ts";
@@ -120,11 +121,7 @@ async function walk(
   holdings.guest = guest;
 
   chronicle.enter("running");
-  await guest.send(
-    spec.inputs,
-    (bytes) => journal.progress(`sent ${bytes} bytes of inputs`),
-    alive,
-  );
+  await sendInputs(guest, { inputs: spec.inputs, journal }, alive);
   const verdict = await runSteps({ guest, machine, order, journal, chronicle }, alive);
 
   chronicle.enter("collecting");
@@ -134,6 +131,20 @@ async function walk(
     chronicle.missing("artifacts", error);
   });
   return verdict;
+}
+
+async function sendInputs(
+  guest: Guest,
+  { inputs, journal }: { inputs: JobSpec["inputs"]; journal: Journal },
+  signal: AbortSignal,
+): Promise<void> {
+  let sentBytes = 0;
+  const onBytes = (bytes: number) => {
+    sentBytes = bytes;
+    journal.inputsSent(bytes, false);
+  };
+  await guest.send(inputs, onBytes, signal);
+  if (inputs.length > 0) journal.inputsSent(sentBytes, true);
 }
 
 function cancelledIn(error: unknown): boolean {

@@ -174,7 +174,6 @@ test("refusals are listed up to their cap, and the rest counted", async () => {
 });
 
 const BROKEN: [string, Buffer | (() => AsyncGenerator<Buffer>)][] = [
-  ["ends in the middle of a file", file("half", "x".repeat(600), 5000)],
   [
     "ends in the middle of a header",
     tarHeader({ name: "h", kind: "file", mode: 0, bytes: 0, mtimeSeconds: 0 }).subarray(0, 200),
@@ -201,6 +200,37 @@ for (const [says, broken] of BROKEN) {
     expect(await readdir(folder)).toEqual(["good"]);
   });
 }
+
+test("a file that shrank under a tar is refused, and the others are asked for again", async () => {
+  await using home = await scratchFolder();
+  const shrank = file("./shrank", "x".repeat(600), 5000);
+  const offers = [
+    Buffer.concat([GOOD, shrank]),
+    Buffer.concat([GOOD, file("./shrank", "y".repeat(5000)), file("./later", "later"), TAR_END]),
+  ];
+  await using guest = await playGuest({
+    onCollect: (channel) => {
+      channel.write(offers.shift());
+      channel.exit(0);
+      channel.end();
+    },
+  });
+  await using connected = await connectTo(guest, { options: { caps: CAPS } });
+  const folder = join(home.path, "artifacts");
+  const { artifacts, refused } = await connected.collect(["/x"], folder, NEVER);
+  expect(artifacts.map(({ path }) => path)).toEqual(["good", "later"]);
+  expect(refused).toEqual([{ name: "shrank", why: "it became shorter while it was read" }]);
+  expect(offers).toEqual([]);
+  expect((await readdir(folder)).sort()).toEqual(["good", "later"]);
+});
+
+test("an archive that breaks off each time ends the collection, and keeps what came before", async () => {
+  await using home = await scratchFolder();
+  const archive = Buffer.concat([GOOD, file("half", "x".repeat(600), 5000)]);
+  const { artifacts, refused } = await collectFrom(archive, join(home.path, "artifacts"));
+  expect(artifacts.map(({ path }) => path)).toEqual(["good"]);
+  expect(refused.map(({ name }) => name)).toEqual(["half", "(the rest)"]);
+});
 
 async function* after(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield first;

@@ -98,3 +98,14 @@ test("the attempt that runs is counted from its first phase", () => {
   }
   told[Symbol.dispose]();
 });
+
+test("inputs that are sent quickly are one line", () => {
+  const { shown, narrator: told } = narrator();
+  told.enter("running");
+  for (let sent = 0; sent < 100; sent += 1) told.inputsSent(sent * 2 ** 20, false);
+  told.inputsSent(100 * 2 ** 20, true);
+  told[Symbol.dispose]();
+  expect(shown.filter((line) => line.includes("of inputs"))).toEqual([
+    "==> sent 100.0 MiB of inputs",
+  ]);
+});

@@ -55,3 +55,12 @@ test("a large folder is left when the signal says so", async () => {
   const looking = all(strayLinks(scratch.path, AbortSignal.abort(reason)));
   await expect(looking).rejects.toBe(reason);
 });
+
+test("a name that is not UTF-8 is named, and one that has U+FFFD in it is a name like any other", async () => {
+  await using scratch = await scratchFolder();
+  await writeFile(Buffer.concat([Buffer.from(`${scratch.path}/bad`), Buffer.from([0xff])]), "");
+  await writeFile(join(scratch.path, "good\ufffd"), "");
+  expect(await all(strayLinks(scratch.path, NEVER))).toEqual([
+    { name: "bad\ufffd", target: "", why: "is not UTF-8" },
+  ]);
+});

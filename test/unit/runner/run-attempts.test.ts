@@ -52,6 +52,7 @@ function journalTo(lines: string[]): Journal {
   return {
     enter: ignore,
     requirement: ignore,
+    inputsSent: ignore,
     progress: (line) => lines.push(line),
     stepBegins: ignore,
     stepLog: ignore,
