@@ -30,6 +30,8 @@ const DOORS: Record<string, readonly string[]> = {
   protocol: ["job", "lib"],
   "service/matching": ["protocol", "job", "lib"],
   "service/ports.ts": ["service/matching", "protocol", "job", "lib"],
+  "service/file-ports.ts": [],
+  "service/files": ["service/file-ports.ts", "lib"],
   "service/store": ["service/ports.ts", "service/matching", "protocol", "job", "lib"],
   "main.ts": ["cli"],
 };

@@ -1,0 +1,100 @@
+import { createReadStream } from "node:fs";
+import { constants, type FileHandle, open, readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import type { Appended, LogKey, Logs, Span } from "#service/file-ports.ts";
+import { filesError, ifThere, makeLastingFolder, sync, writeOrNothing } from "./disk.ts";
+import { logFolder, logPath } from "./paths.ts";
+
+/** Not O_APPEND: bytes go where they were said to begin, and a file that another hand made longer is not made worse. */
+const APPEND = constants.O_RDWR | constants.O_CREAT;
+
+/** Logs as files below a folder. Only one process may write there. */
+export class LogFiles implements Logs {
+  readonly #root: string;
+  /** The last append to each log that is being written: they go one after the other. */
+  readonly #tails = new Map<string, Promise<unknown>>();
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  /** Over a folder that is there. */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async append(key: LogKey, offset: number, bytes: Uint8Array): Promise<Appended> {
+    const path = logPath(this.#root, key);
+    const before = this.#tails.get(path) ?? Promise.resolve();
+    const turn = before.then(() => this.#appendNow(path, offset, bytes));
+    const tail = turn.catch(() => undefined);
+    this.#tails.set(path, tail);
+    try {
+      const appended = await turn;
+      for (const listener of this.#listeners.get(path) ?? []) listener();
+      return appended;
+    } catch (error) {
+      throw filesError(error);
+    } finally {
+      if (this.#tails.get(path) === tail) this.#tails.delete(path);
+    }
+  }
+
+  async #appendNow(path: string, offset: number, bytes: Uint8Array): Promise<Appended> {
+    const file = await open(path, APPEND, 0o640).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      await makeLastingFolder(this.#root, dirname(path));
+      return open(path, APPEND, 0o640);
+    });
+    try {
+      const haveBytes = (await file.stat()).size;
+      const endBytes = offset + bytes.length;
+      if (offset === haveBytes) {
+        await writeOrNothing(file, offset, bytes);
+        return { kind: "taken", haveBytes: endBytes };
+      }
+      const isRepeat = endBytes <= haveBytes && (await hasThere(file, offset, bytes));
+      return { kind: isRepeat ? "taken" : "wrong-offset", haveBytes };
+    } finally {
+      await file.close();
+    }
+  }
+
+  async have(key: LogKey): Promise<number> {
+    return (await ifThere(stat(logPath(this.#root, key))))?.size ?? 0;
+  }
+
+  read(key: LogKey, { first, last }: Span): Readable {
+    return createReadStream(logPath(this.#root, key), { start: first, end: last });
+  }
+
+  async keep(jobId: string, attempt: number): Promise<void> {
+    const folder = logFolder(this.#root, jobId, attempt);
+    const names = await ifThere(readdir(folder));
+    if (names === undefined) return;
+    try {
+      // A flush on any descriptor of a file flushes what was written through others, too.
+      for (const name of names) await sync(join(folder, name));
+      await sync(folder);
+    } catch (error) {
+      throw filesError(error);
+    }
+  }
+
+  onGrown(key: LogKey, listener: () => void): Disposable {
+    const path = logPath(this.#root, key);
+    const listeners = this.#listeners.get(path) ?? new Set();
+    listeners.add(listener);
+    this.#listeners.set(path, listeners);
+    return {
+      [Symbol.dispose]: () => {
+        listeners.delete(listener);
+        if (listeners.size === 0) this.#listeners.delete(path);
+      },
+    };
+  }
+}
+
+async function hasThere(file: FileHandle, offset: number, bytes: Uint8Array): Promise<boolean> {
+  const there = Buffer.alloc(bytes.length);
+  const { bytesRead } = await file.read(there, 0, there.length, offset);
+  return bytesRead === bytes.length && there.equals(bytes);
+}
