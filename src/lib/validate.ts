@@ -16,11 +16,15 @@ export type Violation = {
  * place; empty when all is well. Nothing is coerced and no default is filled in. The caller bounds the value's size and
  * depth. `patternErrorMessage` beside a `pattern` says in words what is allowed ("must be …"). Compiled when first
  * called; the schema itself is ours and not checked (checking costs more than compiling), but unknown keywords throw.
+ * With `first` it stops at the first violation: a megabyte from a stranger can hold a million of them, and each costs memory.
  */
-export function compileSchema(schema: object): (value: unknown) => readonly Violation[] {
+export function compileSchema(
+  schema: object,
+  stopAt: "all" | "first" = "all",
+): (value: unknown) => readonly Violation[] {
   let validate: ValidateFunction | undefined;
   return (value) => {
-    validate ??= compiler().compile(schema);
+    validate ??= compiler(stopAt).compile(schema);
     if (validate(value)) return [];
     const byPlace = new Map<string, Violation>();
     for (const error of validate.errors ?? []) {
@@ -32,15 +36,17 @@ export function compileSchema(schema: object): (value: unknown) => readonly Viol
   };
 }
 
-let shared: Ajv2020 | undefined;
+const shared = new Map<"all" | "first", Ajv2020>();
 
-function compiler(): Ajv2020 {
-  if (shared === undefined) {
-    const options = { allErrors: true, verbose: true, strict: true, messages: false } as const;
-    shared = new Ajv2020({ ...options, meta: false, validateSchema: false });
-    shared.addKeyword("patternErrorMessage");
-  }
-  return shared;
+function compiler(stopAt: "all" | "first"): Ajv2020 {
+  const known = shared.get(stopAt);
+  if (known !== undefined) return known;
+  const options = { verbose: true, strict: true, messages: false } as const;
+  const allErrors = stopAt === "all";
+  const made = new Ajv2020({ ...options, allErrors, meta: false, validateSchema: false });
+  made.addKeyword("patternErrorMessage");
+  shared.set(stopAt, made);
+  return made;
 }
 
 function violationOf(error: ErrorObject): Violation | undefined {

@@ -50,6 +50,10 @@ const detail = {
   schema: jobDetailSchema,
 } as const;
 
+const nothingMore = {
+  says: "Nothing more will come, so that browsers stop asking; only for server-sent events.",
+} as const;
+
 export const JOB_ROUTES = {
   submitJob: {
     method: "POST",
@@ -186,6 +190,7 @@ export const JOB_ROUTES = {
         schema: eventListSchema,
         events: eventSchema,
       },
+      204: nothingMore,
     },
     problems: ["not-found"],
   },
@@ -213,7 +218,11 @@ export const JOB_ROUTES = {
         properties: { ...range.properties, "last-event-id": lastEventId },
       },
     },
-    answers: { ...rangeAnswers, 200: { ...rangeAnswers[200], events: logPieceSchema } },
+    answers: {
+      ...rangeAnswers,
+      200: { ...rangeAnswers[200], events: logPieceSchema },
+      204: nothingMore,
+    },
     problems: ["not-found", "wrong-range"],
   },
   listArtifacts: {

@@ -77,6 +77,12 @@ export interface Contents {
   read(key: ContentKey, span: Span): Readable;
 }
 
+/** Whether the disk has room for new work. */
+export interface Space {
+  /** False when less than the reserve is free: what runs may go on, nothing new is taken. At most a second old. */
+  hasRoom(): Promise<boolean>;
+}
+
 /** Why the files did not do something. */
 export class FilesError extends Error {
   override readonly name = "FilesError";

@@ -6,9 +6,6 @@ import type { Appended, LogKey, Logs, Span } from "#service/file-ports.ts";
 import { filesError, ifThere, makeLastingFolder, sync, writeOrNothing } from "./disk.ts";
 import { logFolder, logPath } from "./paths.ts";
 
-/** Not O_APPEND: bytes go where they were said to begin, and a file that another hand made longer is not made worse. */
-const APPEND = constants.O_RDWR | constants.O_CREAT;
-
 /** Logs as files below a folder. Only one process may write there. */
 export class LogFiles implements Logs {
   readonly #root: string;
@@ -39,11 +36,9 @@ export class LogFiles implements Logs {
   }
 
   async #appendNow(path: string, offset: number, bytes: Uint8Array): Promise<Appended> {
-    const file = await open(path, APPEND, 0o640).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-      await makeLastingFolder(this.#root, dirname(path));
-      return open(path, APPEND, 0o640);
-    });
+    const there = await ifThere(open(path, constants.O_RDWR));
+    if (there === undefined && offset > 0) return { kind: "wrong-offset", haveBytes: 0 };
+    const file = there ?? (await this.#begin(path));
     try {
       const haveBytes = (await file.stat()).size;
       const endBytes = offset + bytes.length;
@@ -56,6 +51,11 @@ export class LogFiles implements Logs {
     } finally {
       await file.close();
     }
+  }
+
+  async #begin(path: string): Promise<FileHandle> {
+    await makeLastingFolder(this.#root, dirname(path));
+    return open(path, constants.O_RDWR | constants.O_CREAT, 0o640);
   }
 
   async have(key: LogKey): Promise<number> {

@@ -1,0 +1,50 @@
+import { buffer } from "node:stream/consumers";
+import type { JobDetail } from "#protocol/job-view.ts";
+import type { LogKey } from "#service/file-ports.ts";
+import type { ServerEvent } from "./ask.ts";
+import { Bell } from "./bell.ts";
+import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
+import type { Rooms } from "./rooms.ts";
+
+/** The longest piece of a log in one event, before base64. */
+const PIECE_BYTES_MAX = 64 * 1024;
+
+/** Whether nothing more comes of an attempt. */
+export function isOver({ state, attemptList }: JobDetail, number: number): boolean {
+  const attempt = attemptList.find((one) => one.number === number);
+  return attempt === undefined ? state === "settled" : attempt.state !== "live";
+}
+
+/** The pieces of a log after an offset, until its attempt is over; an event's id is the offset after it. */
+export async function* followLog(
+  { store, logs, changes }: Rooms,
+  { key, job, after }: { key: LogKey; job: JobDetail; after: number },
+  gone: AbortSignal,
+): AsyncGenerator<ServerEvent> {
+  const bell = new Bell();
+  using _ = changes.follow(key.jobId, bell.ring);
+  using __ = logs.onGrown(key, bell.ring);
+  let at = after;
+  let saidMs = performance.now();
+  let isLast = isOver(job, key.attempt);
+  while (!gone.aborted) {
+    const have = await logs.have(key);
+    while (at < have && !gone.aborted) {
+      const last = Math.min(have, at + PIECE_BYTES_MAX) - 1;
+      const piece = await buffer(logs.read(key, { first: at, last }));
+      at += piece.length;
+      yield { id: at, data: { base64: piece.toString("base64") } };
+      saidMs = performance.now();
+    }
+    if (isLast) return;
+    if (performance.now() - saidMs > ALIVE_MS) {
+      yield "alive";
+      saidMs = performance.now();
+    }
+    await bell.heard(LOOK_AGAIN_MS, gone);
+    // Asked before the length: what an attempt that is over wrote is all there by then.
+    if ((await logs.have(key)) > at) continue;
+    const now = await store.show(key.jobId);
+    isLast = now === undefined || isOver(now, key.attempt);
+  }
+}

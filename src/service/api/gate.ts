@@ -1,0 +1,104 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Route } from "#protocol/route.ts";
+import type { TokenView } from "#protocol/token.ts";
+import type { Store } from "#service/ports.ts";
+import { Buckets, isLoopback, type Limits, subscriberOf } from "./limits.ts";
+import { Refusal } from "./refusal.ts";
+
+/** Where a request comes from. Without an address it came through the Unix socket. */
+export type Peer = { readonly address: string | undefined; readonly authorization?: string };
+
+/** Who the local secret stands for. */
+const LOCAL: TokenView = {
+  id: "00000000",
+  name: "local",
+  role: "admin",
+  createdAt: "1970-01-01T00:00:00.000Z",
+};
+
+const BEARER = /^Bearer +(testbed_[0-9A-Za-z_-]{43})$/i;
+
+/** Finds who asks, and whether they may. */
+export class Gate {
+  readonly #store: Pick<Store, "tokenOf">;
+  readonly #limits: Limits;
+  readonly #localHash: string;
+  readonly #buckets = new Buckets();
+  readonly #waiting = new Map<string, number>();
+
+  /** `localHash` is of the secret that makes an admin of whoever asks with it through the Unix socket. */
+  constructor(store: Pick<Store, "tokenOf">, limits: Limits, localHash: string) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#localHash = localHash;
+  }
+
+  /** Long polls and streams that are open now. */
+  get waits(): number {
+    return [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Refuses an address that asks too often. */
+  meet({ address }: Peer): void {
+    if (address === undefined || isLoopback(address)) return;
+    this.#count(`address ${subscriberOf(address)}`, this.#limits.address);
+  }
+
+  /** Who asks, if the route is theirs; else throws `Refusal`. */
+  admit(peer: Peer, route: Route): TokenView | undefined {
+    if (route.roles === "anyone") return undefined;
+    const token = this.#tokenOf(peer);
+    if (token === undefined) {
+      this.#count(
+        `unauthenticated ${peer.address === undefined ? "" : subscriberOf(peer.address)}`,
+        this.#limits.unauthenticated,
+      );
+      // RFC 6750, section 3.
+      throw new Refusal("unauthenticated", {}, { "www-authenticate": 'Bearer realm="testbed"' });
+    }
+    this.#count(`token ${token.id}`, this.#limits.token[token.role]);
+    if (!route.roles.includes(token.role)) {
+      const detail = `the token's role is ${token.role}; this is for ${route.roles.join(", ")}`;
+      throw new Refusal("forbidden", { detail });
+    }
+    return token;
+  }
+
+  /** Counts a long poll or stream of a token until `gone` aborts, which it must; refuses one too many. */
+  wait({ id }: TokenView, gone: AbortSignal): void {
+    const count = this.#waiting.get(id) ?? 0;
+    if (count >= this.#limits.waitingMax) {
+      const detail = `${count} long polls and streams of this token are open`;
+      throw new Refusal("too-many", { detail }, { "retry-after": "5" });
+    }
+    if (gone.aborted) return;
+    this.#waiting.set(id, count + 1);
+    const end = () => {
+      const left = (this.#waiting.get(id) ?? 1) - 1;
+      if (left === 0) this.#waiting.delete(id);
+      else this.#waiting.set(id, left);
+    };
+    gone.addEventListener("abort", end, { once: true });
+  }
+
+  #tokenOf({ address, authorization = "" }: Peer): TokenView | undefined {
+    const secret = BEARER.exec(authorization)?.[1];
+    if (secret === undefined) return undefined;
+    const hash = hashOf(secret);
+    const isLocal = timingSafeEqual(Buffer.from(hash), Buffer.from(this.#localHash));
+    if (isLocal) return address === undefined ? LOCAL : undefined;
+    // A lookup by hash tells by its time at most how the hash begins, which nobody can choose.
+    return this.#store.tokenOf(hash);
+  }
+
+  #count(key: string, rate: Limits["address"]): void {
+    const waitMs = this.#buckets.take(key, rate);
+    if (waitMs > 0)
+      throw new Refusal("too-many", {}, { "retry-after": String(Math.ceil(waitMs / 1000)) });
+  }
+}
+
+/** What is kept of a secret: its SHA-256, as 64 hexadecimal digits. The secret is random, so no salt is needed. */
+export function hashOf(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
+}

@@ -1,0 +1,102 @@
+import type { JobDetail } from "#protocol/job-view.ts";
+import type { HandlersOf, ServerEvent } from "./ask.ts";
+import { Bell } from "./bell.ts";
+import { followLog, isOver } from "./follow-log.ts";
+import { jobFor } from "./job-handlers.ts";
+import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
+import { Refusal } from "./refusal.ts";
+import type { Rooms } from "./rooms.ts";
+
+/** What followers and readers of a job ask: history, logs, artifacts. */
+export function historyHandlers(
+  rooms: Rooms,
+): HandlersOf<"listEvents" | "readLog" | "listArtifacts" | "readArtifact"> {
+  const { store, logs, contents, gate } = rooms;
+  return {
+    async listEvents({ token, path, query, headers, wantsEvents, signal }) {
+      const job = await jobFor(rooms, token, path.job);
+      const after = Number(headers["last-event-id"] ?? query.after ?? 0);
+      const events = (await store.events(path.job, after)) ?? [];
+      if (!wantsEvents) return { status: 200, json: { events } };
+      // Browsers ask again when a stream ends, until they hear 204 (HTML, section 9.2.3).
+      if (job.state === "settled" && events.length === 0) return { status: 204 };
+      const gone = signal();
+      gate.wait(token, gone);
+      return { status: 200, events: followEvents(rooms, path.job, after, gone) };
+    },
+
+    async readLog({ token, path, query, headers, wantsEvents, signal }) {
+      const job = await jobFor(rooms, token, path.job);
+      const key = {
+        jobId: job.id,
+        attempt: query.attempt ?? Math.max(job.attempts, 1),
+        log: path.log,
+      };
+      if (wantsEvents) {
+        const after = Number(headers["last-event-id"] ?? 0);
+        const have = await logs.have(key);
+        if (isOver(job, key.attempt) && after >= have) return { status: 204 };
+        const gone = signal();
+        gate.wait(token, gone);
+        return { status: 200, events: followLog(rooms, { key, job, after }, gone) };
+      }
+      demandAttempt(job, key.attempt);
+      return {
+        status: 200,
+        sizeBytes: await logs.have(key),
+        open: (span) => logs.read(key, span),
+      };
+    },
+
+    async listArtifacts({ token, path, query }) {
+      const job = await jobFor(rooms, token, path.job);
+      const attempt = query.attempt ?? job.attempts;
+      demandAttempt(job, attempt);
+      const artifacts = (await store.artifacts(job.id, attempt)) ?? [];
+      return { status: 200, json: { attempt, artifacts } };
+    },
+
+    async readArtifact({ token, path }) {
+      const job = await jobFor(rooms, token, path.job);
+      for (let attempt = job.attempts; attempt >= 1; attempt -= 1) {
+        const key = { kind: "artifact", jobId: job.id, attempt, sha256: path.sha256 } as const;
+        const { haveBytes, isComplete } = await contents.have(key);
+        if (isComplete)
+          return { status: 200, sizeBytes: haveBytes, open: (span) => contents.read(key, span) };
+      }
+      throw new Refusal("not-found", { detail: "the job has no such artifact" });
+    },
+  };
+}
+
+function demandAttempt({ id, attempts }: JobDetail, attempt: number): void {
+  if (attempt < 1 || attempt > attempts)
+    throw new Refusal("not-found", { detail: `job ${id} has ${attempts} attempts so far` });
+}
+
+async function* followEvents(
+  { store, changes }: Rooms,
+  jobId: string,
+  begin: number,
+  gone: AbortSignal,
+): AsyncGenerator<ServerEvent> {
+  const bell = new Bell();
+  using _ = changes.follow(jobId, bell.ring);
+  let after = begin;
+  let saidMs = performance.now();
+  while (!gone.aborted) {
+    const events = (await store.events(jobId, after)) ?? [];
+    for (const event of events) {
+      yield { id: event.number, data: event };
+      after = event.number;
+      saidMs = performance.now();
+      if (event.kind === "settled") return;
+    }
+    if (events.length > 0) continue;
+    if (performance.now() - saidMs > ALIVE_MS) {
+      yield "alive";
+      saidMs = performance.now();
+    }
+    await bell.heard(LOOK_AGAIN_MS, gone);
+  }
+}

@@ -1,0 +1,86 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { adminHandlers, healthHandlers } from "./admin-handlers.ts";
+import { historyHandlers } from "./history-handlers.ts";
+import { inputHandlers } from "./input-handlers.ts";
+import { jobHandlers } from "./job-handlers.ts";
+import { leaseHandlers } from "./lease-handlers.ts";
+import { parseJson } from "./read-request.ts";
+import { Refusal, refusalOf } from "./refusal.ts";
+import { registerRoutes } from "./register.ts";
+import type { Rooms } from "./rooms.ts";
+import { sendProblem } from "./send.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Of the table of routes; missing on what is answered with 405. */
+    operation?: string;
+  }
+}
+
+/** What answers requests, on whatever connection they come. */
+export type HttpApp = AsyncDisposable & {
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+};
+
+/** The API over these rooms. `onBug` hears of errors that nobody foresaw; `stopping` ends what waits. */
+export async function openHttpApp(
+  rooms: Rooms,
+  stopping: AbortSignal,
+  onBug: (error: unknown) => void,
+): Promise<HttpApp> {
+  const app = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 128 },
+    frameworkErrors: (error, request, reply) => refuse(error, request, reply),
+  });
+  const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const refusal = refusalOf(error);
+    // A client that left is nobody's fault, and hears nothing.
+    if (refusal.slug === "bug" && !request.raw.destroyed) onBug(error);
+    return sendProblem(request, reply, refusal);
+  };
+  prepare(app, rooms, stopping);
+  app.setErrorHandler((error, request, reply) => refuse(error, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const detail = "no such path; /openapi.json lists them all";
+    return sendProblem(request, reply, new Refusal("not-found", { detail }));
+  });
+  const handlers = {
+    ...jobHandlers(rooms),
+    ...historyHandlers(rooms),
+    ...inputHandlers(rooms),
+    ...leaseHandlers(rooms),
+    ...adminHandlers(rooms),
+    ...healthHandlers(rooms),
+  };
+  registerRoutes(app, handlers, { gate: rooms.gate, stopping });
+  await app.ready();
+  return {
+    listener: app.routing,
+    [Symbol.asyncDispose]: () => app.close(),
+  };
+}
+
+function prepare(app: FastifyInstance, { metrics }: Rooms, stopping: AbortSignal): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_, body, done) => {
+    try {
+      done(null, parseJson(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.addContentTypeParser("application/octet-stream", (_, __, done) => done(null));
+  app.addHook("onRequest", (_, reply, done) => {
+    void reply.headers({ "x-content-type-options": "nosniff", "cache-control": "no-store" });
+    if (stopping.aborted) void reply.header("connection", "close");
+    done();
+  });
+  app.addHook("onResponse", (request, reply, done) => {
+    const operation = request.routeOptions.config.operation ?? "none";
+    metrics.count(operation, reply.statusCode, reply.elapsedTime / 1000);
+    done();
+  });
+}

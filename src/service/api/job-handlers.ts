@@ -1,0 +1,91 @@
+import { checkJobFile } from "#job/job-file-checks.ts";
+import type { JobDetail } from "#protocol/job-view.ts";
+import type { TokenView } from "#protocol/token.ts";
+import type { HandlersOf } from "./ask.ts";
+import { Bell } from "./bell.ts";
+import { LOOK_AGAIN_MS } from "./pace.ts";
+import { invalid } from "./read-request.ts";
+import { Refusal } from "./refusal.ts";
+import type { Rooms } from "./rooms.ts";
+
+/** A job that whoever asks may see; others are not found. */
+export async function jobFor({ store }: Rooms, token: TokenView, id: string): Promise<JobDetail> {
+  const job = await store.show(id);
+  const isTheirs = token.role !== "submitter" || job?.owner === token.name;
+  if (job === undefined || !isTheirs) throw new Refusal("not-found", { detail: `no job ${id}` });
+  return job;
+}
+
+/** Refuses new work while the disk has no room for it. */
+export async function demandRoom({ space }: Rooms): Promise<void> {
+  if (!(await space.hasRoom()))
+    throw new Refusal("full", { detail: "the disk is nearly full; nothing new is taken" });
+}
+
+/** What submitters ask of jobs. */
+export function jobHandlers(
+  rooms: Rooms,
+): HandlersOf<"submitJob" | "listJobs" | "showJob" | "cancelJob" | "waitForJob"> {
+  const { store, changes, gate } = rooms;
+  return {
+    async submitJob({ token, body, headers }) {
+      const findings = checkJobFile(body.job);
+      if (findings.length > 0) {
+        const violations = findings.map(({ path, says }) => ({ path, says: [says] }));
+        throw invalid("body.job", violations);
+      }
+      await demandRoom(rooms);
+      const key = headers["idempotency-key"];
+      const submitted = await store.submit({
+        owner: token.name,
+        request: body,
+        ...(key === undefined ? {} : { idempotencyKey: key }),
+      });
+      switch (submitted.kind) {
+        case "key-reused":
+          throw new Refusal("key-reused");
+        case "inputs-missing":
+          throw new Refusal("inputs-missing", { missing: submitted.missing });
+        case "queued":
+        case "known":
+          return { status: submitted.kind === "queued" ? 201 : 200, json: { id: submitted.id } };
+      }
+    },
+
+    async listJobs({ token, query: { limit = 50, ...filter } }) {
+      if (token.role !== "submitter")
+        return { status: 200, json: await store.list({ ...filter, limit }) };
+      const isTheirs = filter.owner === undefined || filter.owner === token.name;
+      const page = isTheirs
+        ? await store.list({ ...filter, limit, owner: token.name })
+        : { jobs: [] };
+      return { status: 200, json: page };
+    },
+
+    async showJob({ token, path }) {
+      return { status: 200, json: await jobFor(rooms, token, path.job) };
+    },
+
+    async cancelJob({ token, path, body }) {
+      await jobFor(rooms, token, path.job);
+      const job = await store.cancel(path.job, body.why ?? `cancelled by ${token.name}`);
+      changes.tell(path.job);
+      return { status: 200, json: job };
+    },
+
+    async waitForJob({ token, path, query: { seconds = 30 }, signal }) {
+      const gone = signal();
+      gate.wait(token, gone);
+      const bell = new Bell();
+      using _ = changes.follow(path.job, bell.ring);
+      const endMs = performance.now() + seconds * 1000;
+      for (;;) {
+        const job = await jobFor(rooms, token, path.job);
+        const leftMs = endMs - performance.now();
+        if (job.state === "settled" || leftMs <= 0 || gone.aborted)
+          return { status: 200, json: job };
+        await bell.heard(Math.min(leftMs, LOOK_AGAIN_MS), gone);
+      }
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import type { Rooms } from "./rooms.ts";
+
+/** Upper ends of the buckets of a request's duration, in seconds; long polls lie beyond the last. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+type Operation = {
+  readonly byStatus: Map<number, number>;
+  readonly buckets: number[];
+  sumSeconds: number;
+  count: number;
+};
+
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/**
+ * The service's numbers in Prometheus' text format, named by its rules: base units, `_total` for counters, few label values.
+ * Written by hand: a page of text was not worth a dependency.
+ */
+export class Metrics {
+  readonly #operations = new Map<string, Operation>();
+  readonly #startSeconds = Date.now() / 1000 - process.uptime();
+
+  /** Counts a request that was answered. */
+  count(operation: string, status: number, seconds: number): void {
+    const known = this.#operations.get(operation) ?? {
+      byStatus: new Map<number, number>(),
+      buckets: BUCKETS.map(() => 0),
+      sumSeconds: 0,
+      count: 0,
+    };
+    this.#operations.set(operation, known);
+    known.byStatus.set(status, (known.byStatus.get(status) ?? 0) + 1);
+    const bucket = BUCKETS.findIndex((end) => seconds <= end);
+    if (bucket >= 0) known.buckets[bucket] = (known.buckets[bucket] ?? 0) + 1;
+    known.sumSeconds += seconds;
+    known.count += 1;
+  }
+
+  /** All numbers as they are now. */
+  async text({ store, waiters, gate, version }: Rooms): Promise<string> {
+    const hosts = await store.hosts();
+    const states = ["ready", "draining", "drained", "lost"] as const;
+    const inState = (state: string) => hosts.filter((host) => host.state === state).length;
+    const { user, system } = process.cpuUsage();
+    const samples = {
+      testbed_http_requests_total: this.#requests(),
+      testbed_hosts: states.map((state): Sample => [{ state }, inState(state)]),
+      testbed_attempts_running: one(hosts.reduce((sum, { doing }) => sum + doing.length, 0)),
+      testbed_hosts_waiting: one(waiters.size),
+      testbed_waits_open: one(gate.waits),
+      testbed_build_info: [[{ version }, 1] as const],
+      process_cpu_seconds_total: one((user + system) / 1e6),
+      process_resident_memory_bytes: one(process.memoryUsage.rss()),
+      process_start_time_seconds: one(this.#startSeconds),
+    } as const satisfies Record<keyof typeof FAMILIES, readonly Sample[]>;
+    const plain = Object.entries(samples).map(([name, found]) =>
+      familyText(name, FAMILIES[name as keyof typeof FAMILIES], found),
+    );
+    return [...plain, this.#durations()].join("");
+  }
+
+  #requests(): readonly Sample[] {
+    return [...this.#operations].flatMap(([operation, { byStatus }]) =>
+      [...byStatus].map(([code, count]): Sample => [{ operation, code: String(code) }, count]),
+    );
+  }
+
+  #durations(): string {
+    const name = "testbed_http_request_duration_seconds";
+    const lines = [...this.#operations].flatMap(([operation, { buckets, sumSeconds, count }]) => {
+      let below = 0;
+      const ends = BUCKETS.map((end, at) => {
+        below += buckets[at] ?? 0;
+        return lineText(`${name}_bucket`, [{ operation, le: String(end) }, below]);
+      });
+      return [
+        ...ends,
+        lineText(`${name}_bucket`, [{ operation, le: "+Inf" }, count]),
+        lineText(`${name}_sum`, [{ operation }, sumSeconds]),
+        lineText(`${name}_count`, [{ operation }, count]),
+      ];
+    });
+    const head = `# HELP ${name} Time from a request's headers to the end of its answer.\n# TYPE ${name} histogram\n`;
+    return head + lines.join("");
+  }
+}
+
+/** What each family of numbers is. */
+const FAMILIES = {
+  testbed_http_requests_total: ["counter", "Requests answered, by operation and status."],
+  testbed_hosts: ["gauge", "Hosts by state."],
+  testbed_attempts_running: ["gauge", "Attempts that hosts hold leases of."],
+  testbed_hosts_waiting: ["gauge", "Hosts that wait for a lease right now."],
+  testbed_waits_open: ["gauge", "Streams, and long polls for jobs, that are open right now."],
+  testbed_build_info: ["gauge", "Always 1; the version is a label."],
+  process_cpu_seconds_total: ["counter", "CPU time of the service, user and system."],
+  process_resident_memory_bytes: ["gauge", "Memory of the service in RAM."],
+  process_start_time_seconds: ["gauge", "When the service started, since 1970."],
+} as const;
+
+function one(value: number): readonly Sample[] {
+  return [[{}, value]];
+}
+
+function familyText(
+  name: string,
+  [type, help]: readonly [string, string],
+  samples: readonly Sample[],
+): string {
+  const lines = samples.map((sample) => lineText(name, sample));
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
+}
+
+/** Label values are ours and need no escapes: names of operations, states, numbers. */
+function lineText(name: string, [labels, value]: Sample): string {
+  const pairs = Object.entries(labels).map(([key, text]) => `${key}="${text}"`);
+  return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}\n`;
+}

@@ -1,0 +1,21 @@
+import type { Contents, Logs, Space } from "#service/file-ports.ts";
+import type { Store } from "#service/ports.ts";
+import type { Gate } from "./gate.ts";
+import type { JobChanges } from "./job-changes.ts";
+import type { LeaseWaiters } from "./lease-waiters.ts";
+import type { Limits } from "./limits.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** What handlers work with. */
+export type Rooms = {
+  readonly store: Store;
+  readonly logs: Logs;
+  readonly contents: Contents;
+  readonly space: Space;
+  readonly gate: Gate;
+  readonly changes: JobChanges;
+  readonly waiters: LeaseWaiters;
+  readonly limits: Limits;
+  readonly metrics: Metrics;
+  readonly version: string;
+};
