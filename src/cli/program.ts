@@ -29,6 +29,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "say whether this host can run jobs, and what to mend",
     load: async () => (await import("./doctor.ts")).doctorCommand(),
   },
+  service: {
+    summary: "run the job service",
+    load: async (version) => (await import("./service.ts")).serviceCommand(version),
+  },
+  token: {
+    summary: "make, list and revoke tokens of the job service",
+    load: async () => (await import("./token.ts")).tokenCommand(),
+  },
   schema: {
     summary: "print the JSON Schema of the job file, the verdict or an error",
     load: async () => (await import("./schema.ts")).schemaCommand(),

@@ -2,7 +2,7 @@ import type { Static } from "typebox";
 import { ownerName, time, tokenId } from "./values.ts";
 
 /** Who may do what: the role of a token. `submitter` sees and cancels its own jobs, `viewer` sees all and changes nothing. */
-const ROLES = ["admin", "submitter", "host", "viewer"] as const;
+export const ROLES = ["admin", "submitter", "host", "viewer"] as const;
 
 /** The role of a token. */
 export type Role = (typeof ROLES)[number];

@@ -7,7 +7,7 @@ export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number };
 
 /** The longest path of a Unix socket on Linux: unix(7), sun_path without its NUL. */
-const SOCKET_PATH_BYTES_MAX = 107;
+export const SOCKET_PATH_BYTES_MAX = 107;
 
 /** Reads `unix:/path`, `127.0.0.1:8420` or `[::1]:8420`; undefined for anything else, names of hosts among it. */
 export function parseListenAddress(text: string): ListenAddress | undefined {

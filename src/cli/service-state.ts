@@ -1,0 +1,24 @@
+import { join } from "node:path";
+
+/** Every name that the job service's state folder may hold. */
+export const SERVICE_NAMES = {
+  /** Jobs, attempts, leases, hosts, tokens; its write-ahead log and its lock lie beside it. */
+  database: "jobs.sqlite",
+  /** Logs, inputs and artifacts. */
+  files: "files",
+  /** Where the service always listens. */
+  socket: "service.sock",
+  /** What makes an admin of whoever can read it, through that socket; new at each start. */
+  localSecret: "local-secret",
+} as const;
+
+/** Where the service keeps what it knows: the folder that was named, else one below the state folder of this machine. */
+export function serviceFolder(named: string | undefined, stateFolder: string): string {
+  return named ?? join(stateFolder, "service");
+}
+
+/** Length of a lease: a restart of daemon or service fits inside. */
+export const LEASE_SECONDS = 300;
+
+/** The clocks of this machine. */
+export const CLOCK = { monotonicMs: () => performance.now(), wallMs: () => Date.now() } as const;
