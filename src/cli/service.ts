@@ -117,8 +117,16 @@ async function openService(
       onBug: (error) => say(`bug: ${error instanceof Error ? error.stack : String(error)}`),
     }),
   );
+  let isLooking = false;
   const ticking = setInterval(() => {
-    store.expire().catch((error: Error) => say(`leases were not looked at: ${error.message}`));
+    if (isLooking) return;
+    isLooking = true;
+    store
+      .expire()
+      .catch((error: Error) => say(`leases were not looked at: ${error.message}`))
+      .finally(() => {
+        isLooking = false;
+      });
   }, EXPIRE_MS);
   scope.defer(() => clearInterval(ticking));
   return api;

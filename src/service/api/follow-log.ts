@@ -1,9 +1,9 @@
-import { buffer } from "node:stream/consumers";
 import type { JobDetail } from "#protocol/job-view.ts";
 import type { LogKey } from "#service/file-ports.ts";
 import type { ServerEvent } from "./ask.ts";
 import { Bell } from "./bell.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
+import { readAll } from "./read-all.ts";
 import type { Rooms } from "./rooms.ts";
 
 /** The longest piece of a log in one event, before base64. */
@@ -31,7 +31,7 @@ export async function* followLog(
     const have = await logs.have(key);
     while (at < have && !gone.aborted) {
       const last = Math.min(have, at + PIECE_BYTES_MAX) - 1;
-      const piece = await buffer(logs.read(key, { first: at, last }));
+      const piece = await readAll(logs.read(key, { first: at, last }));
       at += piece.length;
       yield { id: at, data: { base64: piece.toString("base64") } };
       saidMs = performance.now();

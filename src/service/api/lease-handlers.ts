@@ -1,7 +1,7 @@
-import { buffer } from "node:stream/consumers";
 import type { TokenView } from "#protocol/token.ts";
 import type { NotHeld } from "#service/ports.ts";
 import type { HandlersOf } from "./ask.ts";
+import { readAll } from "./read-all.ts";
 import { Refusal } from "./refusal.ts";
 import type { Rooms } from "./rooms.ts";
 import { haveReply, takeUpload } from "./upload.ts";
@@ -44,7 +44,7 @@ export function leaseHandlers(
     async writeLog({ token, path: { lease, log }, query: { offset }, source, sourceBytes }) {
       if (offset + sourceBytes > limits.logBytes)
         throw new Refusal("too-large", { detail: `a log has at most ${limits.logBytes} bytes` });
-      const bytes = await buffer(source);
+      const bytes = await readAll(source);
       const { jobId, attempt } = await held(rooms, lease, token);
       const key = { jobId, attempt, log };
       if (bytes.length === 0)

@@ -132,11 +132,14 @@ function wantsEvents({ headers, method }: FastifyRequest, { answers }: Route): b
   return hasEvents && method === "GET" && (headers.accept ?? "").includes("text/event-stream");
 }
 
+/** Made once: a reason of each signal's own costs more than the signal. */
+const GONE = new Error("nobody waits for the answer any more");
+
 /** Aborts when the connection is gone before the answer is out, and when the service stops. */
 function goneSignal(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
   const gone = new AbortController();
-  reply.raw.once("close", () => gone.abort());
-  if (reply.raw.destroyed) gone.abort();
+  reply.raw.once("close", () => gone.abort(GONE));
+  if (reply.raw.destroyed) gone.abort(GONE);
   return AbortSignal.any([gone.signal, stopping]);
 }
 

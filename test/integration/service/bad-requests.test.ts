@@ -109,6 +109,12 @@ const TABLE: readonly (readonly [Who, string, Request, string])[] = [
     "invalid",
   ],
   ["ada", "POST /v1/jobs", { json: { ...SUBMIT, labels: Array(2_000_000).fill(0) } }, "invalid"],
+  [
+    "ada",
+    "POST /v1/jobs",
+    { bytes: `${"[".repeat(1e6)}${"]".repeat(1e6)}`, headers: JSON_TYPE },
+    "invalid",
+  ],
   ["ada", "POST /v1/jobs", { bytes: "[".repeat(1_000_000), headers: JSON_TYPE }, "malformed"],
   ["ada", "POST /v1/jobs", { bytes: "x".repeat(9_000_000), headers: JSON_TYPE }, "too-large"],
   [

@@ -1,0 +1,9 @@
+/**
+ * All bytes of a source whose length is bounded elsewhere. Node's `stream/consumers` makes a Blob on the way, which takes as
+ * long as writing the bytes to a file.
+ */
+export async function readAll(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
