@@ -10,8 +10,8 @@ import { serviceFolder } from "./service-state.ts";
 import { openTokenDesk } from "./token-desk.ts";
 
 const HELP_AFTER = `
-Works on the service's own machine, for whoever may read its state folder, whether the
-service runs or not. A secret is printed once, on standard output; only its hash is kept.
+Works on the service's own machine, as the service's user, whether the service runs or
+not. A secret is printed once, on standard output; only its hash is kept.
 
   admin      everything, tokens and hosts too
   submitter  submits jobs; sees and cancels its own

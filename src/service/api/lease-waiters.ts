@@ -39,7 +39,7 @@ class Waiter {
     }
   }
 
-  /** Ends the wait without a lease, but for one that the store is about to give: nobody would ask for it again. */
+  /** Ends the wait without a lease, but for one that the store is about to give: 204 would be untrue, and the lease would age unheard. */
   readonly end = (): void => {
     this.#isEnding = true;
     void this.#asking.then(() => this.#answer.resolve(undefined));
