@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { connectLibvirt } from "#libvirt/client.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { TEST_STATE } from "#test/kit/house.ts";
-import { expectNothingLeft, leftovers } from "#test/kit/leftovers.ts";
+import { expectNothingLeft, leftovers, machinePrefix } from "#test/kit/leftovers.ts";
 import { startJob } from "#test/kit/testbed.ts";
 
 const sleep = { name: "sleep", run: "echo begun; sleep 300" };
@@ -68,8 +68,9 @@ async function surroundings() {
   await using libvirt = await connectLibvirt("qemu:///system");
   const networks = (await libvirt.networks.list()).map(({ name }) => name);
   const temporary = (await list(tmpdir())).filter((name) => name.startsWith("testbed"));
-  const [state, qemuLogs] = await Promise.all([list(TEST_STATE), list("/var/log/libvirt/qemu")]);
-  return { temporary, state, qemuLogs, networks };
+  const prefix = await machinePrefix();
+  const qemuLogs = (await list("/var/log/libvirt/qemu")).filter((name) => name.startsWith(prefix));
+  return { temporary, state: await list(TEST_STATE), qemuLogs, networks };
 }
 
 /** What a host can do to a QEMU process, how it is told, and within what time. Never the job's fault. */

@@ -7,12 +7,15 @@ import { TEST_STATE } from "./house.ts";
 
 const call = promisify(execFile);
 
+/** What the names of all machines of the tests' installation begin with. */
+export async function machinePrefix(): Promise<string> {
+  const installation = await readFile(join(TEST_STATE, "installation"), "utf8").catch(() => "");
+  return `testbed-${installation.slice(0, 8)}-`;
+}
+
 /** What the tests' installation has standing on this host: machines in libvirt, folders, QEMU processes. */
 export async function leftovers(): Promise<readonly string[]> {
-  const installation = (
-    await readFile(join(TEST_STATE, "installation"), "utf8").catch(() => "")
-  ).slice(0, 8);
-  const prefix = `testbed-${installation}-`;
+  const prefix = await machinePrefix();
   const [domains, folders, processes] = await Promise.all([
     call("virsh", ["-c", "qemu:///system", "list", "--all", "--name"]),
     readdir(join(TEST_STATE, "machines")).catch(() => []),
