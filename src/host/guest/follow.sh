@@ -38,8 +38,10 @@ step() { # NUMBER OFFSET LOG_BYTES TIMEOUT SILENCE ENV_LINES RUN_BYTES
 		if { true >"$dir.lock"; } 2>/dev/null; then
 			true >"$dir.head"
 			trap : USR1
-			setsid sh "$0" "$logs" supervise "$dir" "$fresh" "$3" "$4" "$5" "$$" </dev/null >/dev/null 2>&1 &
-			echo "$!" >"$dir.started"
+			began self
+			# With `&` a shell has what it starts ignore SIGINT and SIGQUIT (POSIX 2.11), and nothing that a step does could undo
+			# that. A setsid whose process leads a group already, as the first one sees to, forks and does not wait.
+			setsid setsid sh "$0" "$logs" supervise "$dir" "$fresh" "$3" "$4" "$5" "$$" "$began" </dev/null >/dev/null 2>&1
 		fi
 		set +C
 	fi
@@ -50,12 +52,12 @@ step() { # NUMBER OFFSET LOG_BYTES TIMEOUT SILENCE ENV_LINES RUN_BYTES
 follow() { # DIR OFFSET
 	dir=$1
 	tries=0
-	until [ -s "$dir.started" ]; do
+	until [ -e "$dir.head" ]; do
 		[ "$tries" -lt 100 ] || lost
 		[ "$tries" -lt 10 ] && sleep 0.01 || sleep 0.1
 		tries=$((tries + 1))
 	done
-	read -r supervisor <"$dir.started"
+	tries=0
 	exec 3<"$dir.head" || lost
 	log=
 	if [ "$2" -gt 0 ]; then
@@ -83,7 +85,7 @@ follow() { # DIR OFFSET
 				nap=0.1
 				bring
 			fi
-		elif ! kill -0 "$supervisor" 2>/dev/null; then
+		elif ! supervised; then
 			[ -s "$dir.exit" ] || lost
 		fi
 		[ -z "$ended" ] || break
@@ -93,6 +95,17 @@ follow() { # DIR OFFSET
 	done
 	read -r line <"$dir.exit"
 	echo "$line" >&2
+}
+
+# Whether the step has its supervisor, which may take ten seconds to begin.
+supervised() {
+	if [ -s "$dir.started" ]; then
+		read -r supervisor <"$dir.started"
+		kill -0 "$supervisor" 2>/dev/null
+	else
+		tries=$((tries + 1))
+		[ "$tries" -lt 50 ]
+	fi
 }
 
 # Copies what has come since the last time.

@@ -96,8 +96,15 @@ capture() { # LOG_BYTES
 	echo "$total" >"$dir.total"
 }
 
-supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER
+# When a process began, as the kernel counts: with its number this names it for good.
+began() { # PID
+	began=
+	read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ began _ 2>/dev/null <"/proc/$1/stat"
+}
+
+supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER BEGAN
 	dir=$1
+	echo $$ >"$dir.started"
 	mkfifo "$dir.out"
 	capture "$3" &
 	watchdog=
@@ -124,9 +131,9 @@ supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER
 	[ -s "$dir.total" ] && read -r total <"$dir.total"
 	# One short write: whoever finds the file not empty finds the whole line.
 	echo "end $reason $kind $code $total" >"$dir.exit"
-	# Who follows sleeps between two looks. It is woken if it is still the parent: else its number may be another's by now.
-	read -r _ _ _ parent _ </proc/self/stat
-	[ "$parent" != "$6" ] || kill -USR1 "$parent"
+	# Who follows sleeps between two looks. It is woken if it is still there: else its number may be another's by now.
+	began "$6"
+	[ "$began" != "$7" ] || kill -USR1 "$6"
 }
 
 # Waits for the last output. A step may leave processes behind that keep its output open: then 0.3 s of silence will do.

@@ -99,6 +99,15 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     expect(ran).toEqual({ stdout: "out\nerr\n", stderr: "end ended code 3 8\n", code: 0 });
   });
 
+  test(`${name}: a step begins with no signal ignored, and one that it sends itself ends it`, async () => {
+    await using guest = await userland(name);
+    const ran = await guest.step(1, "grep SigIgn /proc/self/status; kill -INT $$; echo survived");
+    const stdout = "SigIgn:\t0000000000000000\n";
+    expect(ran).toEqual({ stdout, stderr: `end ended code 130 ${stdout.length}\n`, code: 0 });
+    const piped = await guest.step(2, "yes | head -n 1; kill -PIPE $$; echo survived");
+    expect(piped).toEqual({ stdout: "y\n", stderr: "end ended code 141 2\n", code: 0 });
+  });
+
   test(`${name}: a log is cut exactly, and everything is counted`, async () => {
     await using guest = await userland(name);
     const ran = await guest.step(1, "head -c 3000000 /dev/zero; exit 5", ["51200", "0", "0"]);
