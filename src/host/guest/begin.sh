@@ -1,5 +1,5 @@
 # The part of testbed that lives in a guest: starts steps detached, follows their logs, collects files. It is put there
-# anew with each connection and asks for a POSIX shell, setsid, mkfifo, dd, tee, find, sort, xargs, tar and a sleep that
+# anew with each connection and asks for a POSIX shell, setsid, mkfifo, dd, find, sort, xargs, tar and a sleep that
 # takes fractions, as coreutils or busybox have them, and for a kernel that counts what a process writes.
 #
 #     sh STATE/runner LOGS COMMAND [ARGUMENTS]

@@ -79,8 +79,8 @@ follow() { # DIR OFFSET
 		nap=0.2
 		[ -s "$dir.exit" ] && ended=1
 		printed
-		if [ "$bytes" != "$last" ] || [ -n "$ended" ]; then
-			last=$bytes
+		if [ "$progress" != "$last" ] || [ -n "$ended" ]; then
+			last=$progress
 			if [ -z "$cut" ]; then
 				nap=0.1
 				bring

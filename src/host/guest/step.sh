@@ -6,10 +6,13 @@ now() {
 
 # How far the step's output has come: a text that changes as it grows, also after the log is cut.
 printed() {
-	writer=
-	[ -s "$dir.writer" ] && read -r writer <"$dir.writer"
-	wrote "$writer"
-	bytes="$writer $bytes"
+	progress=
+	for file in "$dir.copier" "$dir.keeper"; do
+		[ -s "$file" ] || continue
+		read -r pid <"$file"
+		wrote "$pid"
+		progress="$progress $pid $bytes"
+	done
 }
 
 # How many bytes a dd that was waited for has copied: what was written since BEFORE, less its own words in FILE. busybox's
@@ -29,8 +32,7 @@ copied() { # BEFORE FILE
 }
 
 # Copies the step's output to standard output as it comes, until it ends or BYTES have been copied, and no byte more.
-# Whoever wants to know whether there is more is to look at WRITER, else at what copies.
-copy() { # BYTES [WRITER]
+copy() { # BYTES
 	left=$1
 	while [ "$left" -gt 0 ] && [ -z "$ended" ]; do
 		# So many records cannot be too many bytes; that they are too few, since dd counts a short one too, is seen after it.
@@ -49,10 +51,10 @@ copy() { # BYTES [WRITER]
 		wrote self
 		before=$bytes
 		LC_ALL=C dd bs="$size" count="$records" <&3 2>"$dir.dd" &
-		writer=${2:-$!}
-		echo "$writer" >"$dir.writer"
-		wait "$!"
-		copied $((before + ${#writer} + 1)) "$dir.dd"
+		copier=$!
+		echo "$copier" >"$dir.copier"
+		wait "$copier"
+		copied $((before + ${#copier} + 1)) "$dir.dd"
 		total=$((total + copied))
 		left=$((left - copied))
 		if [ -n "$records_in" ] && [ "$records_in" = "$records_out" ]; then
@@ -63,6 +65,14 @@ copy() { # BYTES [WRITER]
 			[ "$copied" -gt 0 ] || return
 		fi
 	done
+}
+
+# Puts its input into a file until it ends or the disk is full, and swallows the rest: what came after a gap would pass for
+# what was printed there, as with busybox's tee, which goes on writing when there is room again.
+keep() { # FILE
+	cat <&3 >>"$1" 2>/dev/null &
+	echo "$!" >"$dir.keeper"
+	wait "$!" || exec cat <&3 >/dev/null
 }
 
 # Takes all that the step prints, keeps as much of it as the log may have, and counts it. The step never notices.
@@ -81,12 +91,12 @@ capture() { # LOG_BYTES
 			log=$dir.log
 			true >"$log"
 		}
-		# tee writes at once, and on a full disk it goes on swallowing.
-		tee -a "$log" <"$dir.mid" >/dev/null 2>&1 &
-		tee=$!
+		keep "$log" 3<"$dir.mid" &
+		keeper=$!
 		echo "$log" >"$dir.more"
-		copy $(($1 - total)) "$tee" >"$dir.mid"
-		wait "$tee"
+		# Through a pipe, since a dd that cannot write would lose what it has in hand, and the count with it.
+		copy $(($1 - total)) >"$dir.mid"
+		wait "$keeper"
 	fi
 	[ -n "$ended" ] || true >"$dir.cut"
 	for _ in 1 2 3; do
@@ -148,8 +158,8 @@ drain() {
 		{ [ $((now - heard)) -ge 30 ] && [ "$rounds" -ge 10 ]; }; do
 		printed
 		now
-		if [ "$bytes" != "$last" ]; then
-			last=$bytes
+		if [ "$progress" != "$last" ]; then
+			last=$progress
 			heard=$now
 			rounds=0
 		fi
@@ -176,8 +186,8 @@ watch() { # TIMEOUT SILENCE
 		fi
 		[ "$2" -gt 0 ] || continue
 		printed
-		if [ "$bytes" != "$last" ]; then
-			last=$bytes
+		if [ "$progress" != "$last" ]; then
+			last=$progress
 			heard=$now
 		elif [ $((now - heard)) -ge "${2}00" ]; then
 			stop "$dir" silent

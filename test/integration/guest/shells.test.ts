@@ -1,98 +1,20 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   linkSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { RUNNER_SCRIPT } from "#host/guest/runner.ts";
 import { eventually } from "#test/kit/eventually.ts";
-import { scratchFolder } from "#test/kit/scratch.ts";
+import { runnersIn, USERLAND_NAMES, userland } from "#test/kit/userland.ts";
 
-const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** The userlands that guests have: who is `sh`, and where every other command comes from. */
-const USERLANDS = {
-  "dash and coreutils": { shell: "/bin/dash", isBusybox: false },
-  "bash and coreutils": { shell: "/bin/bash", isBusybox: false },
-  "busybox alone": { shell: "/bin/busybox", isBusybox: true },
-} as const;
-
-type Ran = { stdout: string; stderr: string; code: number };
-
-/** Runs the runner as a guest's SSH server would, in a userland. */
-async function userland(name: keyof typeof USERLANDS) {
-  const folder = await scratchFolder();
-  const { shell, isBusybox } = USERLANDS[name];
-  const bin = join(folder.path, "bin");
-  const state = join(folder.path, "run");
-  mkdirSync(bin);
-  mkdirSync(state);
-  writeFileSync(join(state, "runner"), RUNNER_SCRIPT);
-  if (isBusybox) execFileSync(shell, ["--install", "-s", bin]);
-  else symlinkSync(shell, join(bin, "sh"));
-  const env = { PATH: isBusybox ? bin : `${bin}:${SYSTEM_PATH}`, HOME: folder.path };
-  const start = ([file, ...args]: [string, ...string[]], input: string): Promise<Ran> => {
-    const { promise, resolve } = Promise.withResolvers<Ran>();
-    const options = { env, encoding: "latin1", cwd: folder.path } as const;
-    const child = execFile(file, args, options, (error, stdout, stderr) => {
-      resolve({ stdout, stderr, code: Number(error?.code ?? 0) });
-    });
-    child.stdin?.end(input);
-    return promise;
-  };
-  const run = (words: string[], input: string) =>
-    start([join(bin, "sh"), join(state, "runner"), join(folder.path, "logs"), ...words], input);
-  const step = (number: number, text: string, limits = ["1048576", "0", "0"]) =>
-    run(["step", String(number), "0", ...limits, "0", String(text.length)], text);
-  return {
-    folder: folder.path,
-    state,
-    start,
-    run,
-    step,
-    [Symbol.asyncDispose]: async () => {
-      if (existsSync(state)) endSteps(state);
-      await eventually(() => runnersIn(folder.path).length === 0, 10_000);
-      await folder[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Ends what steps left running, which is theirs to do; the runner's own processes have to end by themselves then. */
-function endSteps(state: string): void {
-  for (const file of readdirSync(state).filter((name) => name.endsWith(".pid"))) {
-    try {
-      process.kill(-Number(readFileSync(join(state, file), "utf8")), "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
-  }
-}
-
-/** Command lines of processes that have a folder in them. */
-function runnersIn(folder: string): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-      } catch {
-        return "";
-      }
-    })
-    .filter((line) => line.includes(`${folder}/`));
-}
-
-for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
+for (const name of USERLAND_NAMES) {
   test(`${name}: output and exit status come back apart`, async () => {
     await using guest = await userland(name);
     const ran = await guest.step(1, "echo out; echo err >&2; exit 3");
@@ -142,9 +64,9 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     const file = join(guest.folder, "run/1");
     const killing = [
       `until [ -s ${file}.head ]; do sleep 0.01; done`,
-      `dd=$(cat ${file}.writer)`,
+      `dd=$(cat ${file}.copier)`,
       "kill -9 $dd",
-      `until [ "$(cat ${file}.writer)" != "$dd" ]; do sleep 0.01; done`,
+      `until [ "$(cat ${file}.copier)" != "$dd" ]; do sleep 0.01; done`,
     ];
     const ran = await guest.step(1, ["echo one", ...killing, "echo two"].join("; "));
     expect(ran.stdout).toBe("one\ntwo\n");
@@ -160,21 +82,6 @@ for (const name of Object.keys(USERLANDS) as (keyof typeof USERLANDS)[]) {
     ]);
     expect(late.stderr).toBe("end timed-out code 9 6\n");
     expect(silent.stderr).toBe("end silent code 9 6\n");
-  });
-
-  test(`${name}: what a step says of a full disk comes home, and how it ended`, async () => {
-    await using guest = await userland(name);
-    const logs = join(guest.folder, "logs");
-    mkdirSync(logs);
-    const mount = `mount -t tmpfs -o size=64k,mode=755 none ${logs} && head -c 70000 /dev/zero >${logs}/full`;
-    const text = "echo no room; seq 1000 9999; exit 6";
-    const words = ["step", "1", "0", "1048576", "0", "0", "0", String(text.length)];
-    const command = `${mount}; exec sh ${join(guest.folder, "run/runner")} ${logs} ${words.join(" ")}`;
-    const ran = await guest.start(["unshare", "-m", "/bin/sh", "-c", command], text);
-    expect(ran.stdout).toBe(
-      `no room\n${Array.from({ length: 9000 }, (_, i) => `${i + 1000}\n`).join("")}`,
-    );
-    expect(ran.stderr).toContain("end ended code 6 45008\n");
   });
 
   test(`${name}: the log of a step that has ended takes up no room once another begins`, async () => {
