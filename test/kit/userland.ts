@@ -53,8 +53,8 @@ export async function userland(name: UserlandName) {
   const step = (number: number, text: string, limits = ["1048576", "0", "0"]) =>
     run(["step", String(number), "0", ...limits, "0", String(text.length)], text);
   /** With a disk of 256 KiB at one of the runner's folders, and something done there before the step is. */
-  const stepWithDisk = (at: "logs" | "run", before: string, text: string) => {
-    const words = ["step", "1", "0", "4194304", "0", "0", "0", String(text.length)];
+  const stepWithDisk = (at: "logs" | "run", before: string, text: string, timeout = "0") => {
+    const words = ["step", "1", "0", "4194304", timeout, "0", "0", String(text.length)];
     const mount = [
       `mkdir -p ${at}`,
       "cp run/runner runner",
@@ -83,8 +83,11 @@ export async function userland(name: UserlandName) {
 /** Ends what steps left running, which is theirs to do; the runner's own processes have to end by themselves then. */
 function endSteps(state: string): void {
   for (const file of readdirSync(state).filter((name) => name.endsWith(".pid"))) {
+    const leader = Number(readFileSync(join(state, file), "utf8"));
+    // One that never began has no number, and 0 would be this process's own group.
+    if (leader <= 1) continue;
     try {
-      process.kill(-Number(readFileSync(join(state, file), "utf8")), "SIGKILL");
+      process.kill(-leader, "SIGKILL");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }

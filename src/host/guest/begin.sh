@@ -15,7 +15,7 @@ logs=$1
 
 # The step itself. The variables that env sets may be called anything, so nothing after it may use one of ours.
 if [ "$2" = launch ]; then
-	echo $$ >"$3.pid"
+	echo $$ 1<>"$3.pid"
 	unset state logs SSH_CLIENT SSH_CONNECTION SSH_TTY
 	cd || cd /
 	unset OLDPWD
@@ -26,6 +26,14 @@ fi
 command=$2
 shift 2
 umask 077
+
+# What is written once a step runs has room from the start, since a step may fill the memory: a byte without a line break,
+# and a file that is written in place (1<>) needs no second page. So a line that can be read is one that was written.
+reserve() { # DIR
+	for name in started pid copier keeper dd more how reason total exit; do
+		printf ' ' >"$1.$name" || return
+	done
+}
 
 # How many bytes a process has written, and those it has waited for.
 wrote() { # PID

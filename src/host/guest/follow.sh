@@ -2,10 +2,9 @@
 # use up memory and disk.
 forget() {
 	for head in "$state"/*.head; do
-		[ -s "$head" ] && [ -s "${head%.head}.exit" ] || continue
+		[ -s "$head" ] && read -r _ <"${head%.head}.exit" || continue
 		true >"$head"
-		[ -s "${head%.head}.more" ] || continue
-		read -r more <"${head%.head}.more"
+		read -r more <"${head%.head}.more" || continue
 		{ true >"$more"; } 2>/dev/null
 	done
 }
@@ -25,18 +24,20 @@ step() { # NUMBER OFFSET LOG_BYTES TIMEOUT SILENCE ENV_LINES RUN_BYTES
 		lines=0
 		while [ "$lines" -lt "$6" ]; do
 			IFS= read -r line || exit 71
-			printf '%s\n' "$line"
+			printf '%s\n' "$line" || no_room
 			lines=$((lines + 1))
 		done >"$fresh.env"
 		wrote self
 		before=$bytes
-		LC_ALL=C dd bs=65536 >"$fresh.run" 2>"$fresh.sent"
+		LC_ALL=C dd bs=65536 >"$fresh.run" 2>"$fresh.sent" || no_room
 		copied "$before" "$fresh.sent"
 		# A connection that was cut must not start half a step.
 		[ "$copied" -eq "$7" ] || exit 71
 		set -C
 		if { true >"$dir.lock"; } 2>/dev/null; then
-			true >"$dir.head"
+			reserve "$dir" || no_room
+			# One page of what the step prints has room as well.
+			echo >"$dir.head" || no_room
 			trap : USR1
 			began self
 			# With `&` a shell has what it starts ignore SIGINT and SIGQUIT (POSIX 2.11), and nothing that a step does could undo
@@ -52,19 +53,22 @@ step() { # NUMBER OFFSET LOG_BYTES TIMEOUT SILENCE ENV_LINES RUN_BYTES
 follow() { # DIR OFFSET
 	dir=$1
 	tries=0
-	until [ -e "$dir.head" ]; do
+	# Once it has its first byte, or again has none because the step is long over.
+	until { [ -s "$dir.head" ] || read -r _ <"$dir.exit"; } 2>/dev/null; do
 		[ "$tries" -lt 100 ] || lost
 		[ "$tries" -lt 10 ] && sleep 0.01 || sleep 0.1
 		tries=$((tries + 1))
 	done
 	tries=0
 	exec 3<"$dir.head" || lost
+	# The line break that reserved its room.
+	read -r _ <&3
 	log=
 	if [ "$2" -gt 0 ]; then
 		skip=$2
 		# What is in memory is measured only once it grows no more.
-		if [ -s "$dir.more" ]; then
-			kept=$(wc -c <"$dir.head")
+		if read -r _ <"$dir.more"; then
+			kept=$(($(wc -c <"$dir.head") - 1))
 			if [ "$skip" -ge "$kept" ]; then
 				turn
 				skip=$((skip - kept))
@@ -74,11 +78,16 @@ follow() { # DIR OFFSET
 	fi
 	last=
 	cut=
+	spoken=
 	while :; do
 		ended=
 		nap=0.2
-		[ -s "$dir.exit" ] && ended=1
+		{ read -r line <"$dir.exit"; } 2>/dev/null && ended=1
 		printed
+		case $ended$line in
+		'' | *' 0') ;;
+		*) spoken=1 ;;
+		esac
 		if [ "$progress" != "$last" ] || [ -n "$ended" ]; then
 			last=$progress
 			if [ -z "$cut" ]; then
@@ -86,21 +95,19 @@ follow() { # DIR OFFSET
 				bring
 			fi
 		elif ! supervised; then
-			[ -s "$dir.exit" ] || lost
+			read -r _ <"$dir.exit" || lost
 		fi
 		[ -z "$ended" ] || break
 		# In the background, since a signal ends a wait and no program.
 		sleep "$nap" >/dev/null 2>&1 &
 		wait "$!"
 	done
-	read -r line <"$dir.exit"
 	echo "$line" >&2
 }
 
 # Whether the step has its supervisor, which may take ten seconds to begin.
 supervised() {
-	if [ -s "$dir.started" ]; then
-		read -r supervisor <"$dir.started"
+	if read -r supervisor <"$dir.started"; then
 		kill -0 "$supervisor" 2>/dev/null
 	else
 		tries=$((tries + 1))
@@ -112,7 +119,7 @@ supervised() {
 bring() {
 	# What is in memory is complete once there is more on the disk, and both are once the rest is not kept.
 	[ -e "$dir.cut" ] && cut=1
-	if [ -z "$log" ] && [ -s "$dir.more" ]; then
+	if [ -z "$log" ] && read -r _ <"$dir.more"; then
 		forward
 		turn
 	fi
@@ -120,7 +127,8 @@ bring() {
 }
 
 forward() {
-	[ -s "$dir.head" ] || return 0
+	# A process less for a step that has said nothing.
+	[ -n "$spoken" ] || return 0
 	dd bs=65536 <&3 2>/dev/null || exit 73
 }
 
@@ -133,6 +141,11 @@ turn() {
 lost() {
 	echo lost >&2
 	exit 72
+}
+
+no_room() {
+	echo "no room in $state" >&2
+	exit 74
 }
 
 if [ "$command" = step ]; then

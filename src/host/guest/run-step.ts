@@ -137,7 +137,7 @@ function stepRequest(
 async function finish({ order, log, heard }: Pursuit): Promise<LogSize> {
   const printedBytes = heard.says?.printedBytes;
   const cutBytes = Math.max(0, (printedBytes ?? log.bytes) - log.bytes);
-  if (cutBytes > 0 || (printedBytes === undefined && log.isFull)) {
+  if (cutBytes > 0 || heard.says?.isLost === true || (printedBytes === undefined && log.isFull)) {
     const line = await log.cut(printedBytes === undefined ? undefined : cutBytes);
     if (line.length > 0) order.onLog?.(line);
   }

@@ -8,10 +8,12 @@ export type RunnerSays = {
   readonly code: number;
   /** Bytes that the step printed in all, when the runner knows. */
   readonly printedBytes: number | undefined;
+  /** Some of what the step printed is in no log: the guest had no room for it, or what took it was killed. */
+  readonly isLost: boolean;
 };
 
 const LINE =
-  /^end (?<reason>ended|timed-out|silent|cancelled) (?<kind>code|signal) (?<code>\d{1,3}) (?<total>\d{1,15}|unknown)$/m;
+  /^end (?<reason>ended|timed-out|silent|cancelled) (?<kind>code|signal) (?<code>\d{1,3}) (?<total>\d{1,15}|unknown|lost)$/m;
 
 /** Reads the runner's last words; undefined when they are not there. */
 export function readStepEnd(stderr: string): RunnerSays | undefined {
@@ -21,7 +23,8 @@ export function readStepEnd(stderr: string): RunnerSays | undefined {
     reason: groups["reason"] as RunnerSays["reason"],
     kind: groups["kind"] as RunnerSays["kind"],
     code: Number(groups["code"]),
-    printedBytes: groups["total"] === "unknown" ? undefined : Number(groups["total"]),
+    printedBytes: /^\d/.test(groups["total"] ?? "") ? Number(groups["total"]) : undefined,
+    isLost: groups["total"] === "lost",
   };
 }
 

@@ -8,9 +8,9 @@ now() {
 printed() {
 	progress=
 	for file in "$dir.copier" "$dir.keeper"; do
-		[ -s "$file" ] || continue
-		read -r pid <"$file"
+		{ read -r pid <"$file"; } 2>/dev/null || continue
 		wrote "$pid"
+		[ "${bytes:-0}" = 0 ] || spoken=1
 		progress="$progress $pid $bytes"
 	done
 }
@@ -20,6 +20,7 @@ printed() {
 copied() { # BEFORE FILE
 	wrote self
 	copied=$((bytes - $1))
+	said=$copied
 	records_in=
 	records_out=
 	while IFS= read -r line; do
@@ -29,6 +30,9 @@ copied() { # BEFORE FILE
 		*' records out') records_out=${line%% *} ;;
 		esac
 	done <"$2"
+	# The next one's words may be fewer.
+	said=$((said - copied))
+	printf "%${said}s" '' 1<>"$2"
 }
 
 # Copies the step's output to standard output as it comes, until it ends or BYTES have been copied, and no byte more.
@@ -41,7 +45,7 @@ copy() { # BYTES
 		[ "$size" -ge 512 ] || size=512
 		[ "$left" -ge "$size" ] || size=1
 		records=$((left / size))
-		if ! { true >"$dir.dd"; } 2>/dev/null; then
+		if ! [ -e "$dir.dd" ]; then
 			# Somebody took the runner's folder away: nobody can ask for the log any more, and the step is still to notice nothing.
 			lost=1
 			ended=1
@@ -50,10 +54,11 @@ copy() { # BYTES
 		fi
 		wrote self
 		before=$bytes
-		LC_ALL=C dd bs="$size" count="$records" <&3 2>"$dir.dd" &
+		LC_ALL=C dd bs="$size" count="$records" <&3 2<>"$dir.dd" &
 		copier=$!
-		echo "$copier" >"$dir.copier"
+		echo "$copier" 1<>"$dir.copier"
 		wait "$copier"
+		code=$?
 		copied $((before + ${#copier} + 1)) "$dir.dd"
 		total=$((total + copied))
 		left=$((left - copied))
@@ -62,6 +67,10 @@ copy() { # BYTES
 		else
 			# It could not write, or somebody killed it: what it had in hand is lost, and nobody knows how much that was.
 			lost=1
+			if [ "$code" -le 128 ]; then
+				gap=1
+				return
+			fi
 			[ "$copied" -gt 0 ] || return
 		fi
 	done
@@ -71,7 +80,7 @@ copy() { # BYTES
 # what was printed there, as with busybox's tee, which goes on writing when there is room again.
 keep() { # FILE
 	cat <&3 >>"$1" 2>/dev/null &
-	echo "$!" >"$dir.keeper"
+	echo "$!" 1<>"$dir.keeper"
 	wait "$!" || exec cat <&3 >/dev/null
 }
 
@@ -80,11 +89,13 @@ capture() { # LOG_BYTES
 	exec 3<"$dir.out"
 	total=0
 	lost=
+	gap=
 	ended=
 	kept=524288
 	[ "$1" -ge "$kept" ] || kept=$1
 	copy "$kept" >>"$dir.head"
-	if [ -z "$ended" ] && [ "$total" -lt "$1" ] && mkfifo "$dir.mid"; then
+	# When the memory is full the log ends there: on the disk it would go on behind a gap.
+	if [ -z "$ended$gap" ] && [ "$total" -lt "$1" ] && mkfifo "$dir.mid"; then
 		mkdir -p "$logs" 2>/dev/null
 		log=$logs/${dir##*/}
 		{ true >"$log"; } 2>/dev/null || {
@@ -93,7 +104,7 @@ capture() { # LOG_BYTES
 		}
 		keep "$log" 3<"$dir.mid" &
 		keeper=$!
-		echo "$log" >"$dir.more"
+		echo "$log" 1<>"$dir.more"
 		# Through a pipe, since a dd that cannot write would lose what it has in hand, and the count with it.
 		copy $(($1 - total)) >"$dir.mid"
 		wait "$keeper"
@@ -102,8 +113,8 @@ capture() { # LOG_BYTES
 	for _ in 1 2 3; do
 		[ -n "$ended" ] || copy 4611686018427387904 >/dev/null
 	done
-	[ -z "$lost" ] || total=unknown
-	echo "$total" >"$dir.total"
+	[ -z "$lost" ] || total=lost
+	echo "$total" 1<>"$dir.total"
 }
 
 # When a process began, as the kernel counts: with its number this names it for good.
@@ -114,7 +125,7 @@ began() { # PID
 
 supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER BEGAN
 	dir=$1
-	echo $$ >"$dir.started"
+	echo $$ 1<>"$dir.started"
 	mkfifo "$dir.out"
 	capture "$3" &
 	watchdog=
@@ -125,22 +136,20 @@ supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER BEGAN
 	{
 		(umask 022 && exec setsid sh "$0" "$logs" launch "$dir" "$2" </dev/null >"$dir.out" 2>&1)
 		code=$?
-	} 2>"$dir.how"
-	if [ -e "$dir.reason" ]; then
+	} 2<>"$dir.how"
+	if read -r reason <"$dir.reason"; then
 		[ -z "$watchdog" ] || wait "$watchdog"
 	elif [ -n "$watchdog" ]; then
 		kill "$watchdog" 2>/dev/null
 	fi
 	drain
-	reason=ended
-	[ -s "$dir.reason" ] && read -r reason <"$dir.reason"
+	read -r reason <"$dir.reason" || reason=ended
 	# Shells fold a signal into the exit status; dash and busybox say on their standard error that there was one.
 	kind=code
-	[ "$code" -gt 128 ] && [ -s "$dir.how" ] && kind=signal
-	total=unknown
-	[ -s "$dir.total" ] && read -r total <"$dir.total"
-	# One short write: whoever finds the file not empty finds the whole line.
-	echo "end $reason $kind $code $total" >"$dir.exit"
+	[ "$code" -gt 128 ] && read -r _ <"$dir.how" && kind=signal
+	read -r total <"$dir.total" || total=unknown
+	# One short write: whoever finds the end of the line finds all of it.
+	echo "end $reason $kind $code $total" 1<>"$dir.exit"
 	# Who follows sleeps between two looks. It is woken if it is still there: else its number may be another's by now.
 	began "$6"
 	[ "$began" != "$7" ] || kill -USR1 "$6"
@@ -154,7 +163,7 @@ drain() {
 	rounds=0
 	last=
 	# By the clock, for at most five seconds; in a slow guest 0.3 s are few rounds, and one that is late is no silence.
-	until [ -s "$dir.total" ] || [ $((now - start)) -ge 500 ] ||
+	until read -r _ <"$dir.total" || [ $((now - start)) -ge 500 ] ||
 		{ [ $((now - heard)) -ge 30 ] && [ "$rounds" -ge 10 ]; }; do
 		printed
 		now
@@ -199,14 +208,14 @@ watch() { # TIMEOUT SILENCE
 # Ends the process group of a step: asks, waits ten seconds, forces.
 stop() { # DIR REASON
 	[ -e "$1.lock" ] || return 0
-	[ -s "$1.exit" ] && return 0
-	[ -s "$1.reason" ] || echo "$2" >"$1.reason"
+	read -r _ <"$1.exit" && return 0
+	read -r _ <"$1.reason" || echo "$2" 1<>"$1.reason"
 	tries=0
-	until [ -s "$1.pid" ] || [ "$tries" -ge 50 ]; do
+	until read -r pid <"$1.pid"; do
+		[ "$tries" -lt 50 ] || return 0
 		sleep 0.1
 		tries=$((tries + 1))
 	done
-	read -r pid <"$1.pid" || return 0
 	kill -TERM "-$pid" 2>/dev/null
 	tries=0
 	while [ "$tries" -lt 100 ] && kill -0 "-$pid" 2>/dev/null; do

@@ -208,6 +208,22 @@ test("a runner that is killed with its step: guest-runner-lost", async () => {
   process.kill(-Number(await readFile(join(at.state, "1.pid"), "utf8")), "SIGKILL");
 });
 
+test("a log of which the guest lost some says so", async () => {
+  await using at = await guestBehindWire();
+  const files = `${at.state}/1`;
+  const killing = [
+    `until [ "$(cat ${files}.head)" ]; do sleep 0.01; done`,
+    `dd=$(cat ${files}.copier)`,
+    "kill -9 $dd",
+    `until [ "$(cat ${files}.copier)" != "$dd" ]; do sleep 0.01; done`,
+  ].join("; ");
+  const order = step(at.folder, 1, `echo begun; ${killing}; echo done`);
+  expect(await at.guest.run(order, NEVER)).toMatchObject({ outcome: "passed", logBytes: 11 });
+  expect(await readFile(order.logPath, "utf8")).toBe(
+    "begun\ndone\n\n[testbed: log cut here after 11 bytes; the step may have printed more]\n",
+  );
+});
+
 test("a guest whose state folder is gone: guest-runner-lost", async () => {
   await using at = await guestBehindWire();
   await rm(at.state, { recursive: true });

@@ -24,6 +24,14 @@ test.each(ENDS)("%s", (line, expected) => {
   expect(says && outcomeOf(says)).toEqual(expected);
 });
 
+test("what is lost has no number, and is told from what is not known yet", () => {
+  const [lost, unknown] = ["lost", "unknown"].map((total) =>
+    readStepEnd(`end ended code 0 ${total}`),
+  );
+  expect(lost).toMatchObject({ printedBytes: undefined, isLost: true });
+  expect(unknown).toMatchObject({ printedBytes: undefined, isLost: false });
+});
+
 test("whatever else a runner says is no end, and reading it never throws", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
