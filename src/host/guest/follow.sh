@@ -28,7 +28,7 @@ step() { # NUMBER OFFSET LOG_BYTES TIMEOUT SILENCE ENV_LINES RUN_BYTES
 			lines=$((lines + 1))
 		done >"$fresh.env"
 		wrote self
-		before=$bytes
+		before=$wchar
 		LC_ALL=C dd bs=65536 >"$fresh.run" 2>"$fresh.sent" || no_room
 		copied "$before" "$fresh.sent"
 		# A connection that was cut must not start half a step.
@@ -55,12 +55,12 @@ follow() { # DIR OFFSET
 	tries=0
 	# Once it has its first byte, or again has none because the step is long over.
 	until { [ -s "$dir.head" ] || read -r _ <"$dir.exit"; } 2>/dev/null; do
-		[ "$tries" -lt 100 ] || lost
+		[ "$tries" -lt 100 ] || give_up
 		[ "$tries" -lt 10 ] && sleep 0.01 || sleep 0.1
 		tries=$((tries + 1))
 	done
 	tries=0
-	exec 3<"$dir.head" || lost
+	exec 3<"$dir.head" || give_up
 	# The line break that reserved its room.
 	read -r _ <&3
 	log=
@@ -95,7 +95,7 @@ follow() { # DIR OFFSET
 				bring
 			fi
 		elif ! supervised; then
-			read -r _ <"$dir.exit" || lost
+			read -r _ <"$dir.exit" || give_up
 		fi
 		[ -z "$ended" ] || break
 		# In the background, since a signal ends a wait and no program.
@@ -135,10 +135,10 @@ forward() {
 # Goes from the part of the log in memory to that on the disk.
 turn() {
 	read -r log <"$dir.more"
-	exec 3<"$log" || lost
+	exec 3<"$log" || give_up
 }
 
-lost() {
+give_up() {
 	echo lost >&2
 	exit 72
 }

@@ -10,16 +10,18 @@ printed() {
 	for file in "$dir.copier" "$dir.keeper"; do
 		{ read -r pid <"$file"; } 2>/dev/null || continue
 		wrote "$pid"
-		[ "${bytes:-0}" = 0 ] || spoken=1
-		progress="$progress $pid $bytes"
+		[ "${wchar:-0}" = 0 ] || spoken=1
+		progress="$progress $pid $wchar"
 	done
 }
 
-# How many bytes a dd that was waited for has copied: what was written since BEFORE, less its own words in FILE. busybox's
-# may not say it in bytes, so it is asked for its records alone.
+# How many bytes a dd that was waited for has copied: what this shell and those it has waited for have written since BEFORE,
+# less dd's own words in FILE. busybox's may not say it in bytes, so it is asked for its records alone. So between the `wrote
+# self` that gave BEFORE and this, no builtin of this shell may write anything that BEFORE does not allow for, and no other
+# process may be waited for: it would pass for the step's output.
 copied() { # BEFORE FILE
 	wrote self
-	copied=$((bytes - $1))
+	copied=$((wchar - $1))
 	said=$copied
 	records_in=
 	records_out=
@@ -38,7 +40,7 @@ copied() { # BEFORE FILE
 # Copies the step's output to standard output as it comes, until it ends or BYTES have been copied, and no byte more.
 copy() { # BYTES
 	left=$1
-	while [ "$left" -gt 0 ] && [ -z "$ended" ]; do
+	while [ "$left" -gt 0 ] && [ -z "$eof" ]; do
 		# So many records cannot be too many bytes; that they are too few, since dd counts a short one too, is seen after it.
 		size=$((left / 1024))
 		[ "$size" -le 65536 ] || size=65536
@@ -48,22 +50,23 @@ copy() { # BYTES
 		if ! [ -e "$dir.dd" ]; then
 			# Somebody took the runner's folder away: nobody can ask for the log any more, and the step is still to notice nothing.
 			lost=1
-			ended=1
+			eof=1
 			cat <&3 >/dev/null
 			return
 		fi
 		wrote self
-		before=$bytes
+		before=$wchar
 		LC_ALL=C dd bs="$size" count="$records" <&3 2<>"$dir.dd" &
 		copier=$!
 		echo "$copier" 1<>"$dir.copier"
 		wait "$copier"
 		code=$?
+		# That echo has written the number and a line break meanwhile.
 		copied $((before + ${#copier} + 1)) "$dir.dd"
 		total=$((total + copied))
 		left=$((left - copied))
 		if [ -n "$records_in" ] && [ "$records_in" = "$records_out" ]; then
-			[ $((${records_in%+*} + ${records_in#*+})) -eq "$records" ] || ended=1
+			[ $((${records_in%+*} + ${records_in#*+})) -eq "$records" ] || eof=1
 		else
 			# It could not write, or somebody killed it: what it had in hand is lost, and nobody knows how much that was.
 			lost=1
@@ -90,12 +93,12 @@ capture() { # LOG_BYTES
 	total=0
 	lost=
 	gap=
-	ended=
+	eof=
 	kept=524288
 	[ "$1" -ge "$kept" ] || kept=$1
 	copy "$kept" >>"$dir.head"
 	# When the memory is full the log ends there: on the disk it would go on behind a gap.
-	if [ -z "$ended$gap" ] && [ "$total" -lt "$1" ] && mkfifo "$dir.mid"; then
+	if [ -z "$eof$gap" ] && [ "$total" -lt "$1" ] && mkfifo "$dir.mid"; then
 		mkdir -p "$logs" 2>/dev/null
 		log=$logs/${dir##*/}
 		{ true >"$log"; } 2>/dev/null || {
@@ -109,9 +112,11 @@ capture() { # LOG_BYTES
 		copy $(($1 - total)) >"$dir.mid"
 		wait "$keeper"
 	fi
-	[ -n "$ended" ] || true >"$dir.cut"
+	[ -n "$eof" ] || true >"$dir.cut"
+	# The rest is counted and dropped, in one go. It comes back before its end when somebody kills a dd that has copied nothing
+	# yet; a step that goes on doing that is not to keep this shell busy for good, and prints into a closed pipe then.
 	for _ in 1 2 3; do
-		[ -n "$ended" ] || copy 4611686018427387904 >/dev/null
+		[ -n "$eof" ] || copy 4611686018427387904 >/dev/null
 	done
 	[ -z "$lost" ] || total=lost
 	echo "$total" 1<>"$dir.total"
