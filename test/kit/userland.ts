@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { RUNNER_SCRIPT } from "#host/guest/runner.ts";
+import { RUNNER_SCRIPT, runnerCommand } from "#host/guest/runner.ts";
 import { eventually } from "./eventually.ts";
 import { scratchFolder } from "./scratch.ts";
 
@@ -33,6 +33,7 @@ export async function userland(name: UserlandName) {
   const { shell, isBusybox } = USERLANDS[name];
   const bin = join(folder.path, "bin");
   const state = join(folder.path, "run");
+  const folders = { stateFolder: state, logFolder: join(folder.path, "logs") };
   mkdirSync(bin);
   mkdirSync(state);
   writeFileSync(join(state, "runner"), RUNNER_SCRIPT);
@@ -49,7 +50,7 @@ export async function userland(name: UserlandName) {
     return promise;
   };
   const run = (words: string[], input: string) =>
-    start([join(bin, "sh"), join(state, "runner"), join(folder.path, "logs"), ...words], input);
+    start([join(bin, "sh"), "-c", runnerCommand(folders, ...words)], input);
   const step = (number: number, text: string, limits = ["1048576", "0", "0"]) =>
     run(["step", String(number), "0", ...limits, "0", String(text.length)], text);
   /** With a disk of 256 KiB at one of the runner's folders, and something done there before the step is. */

@@ -15,8 +15,13 @@ export const RUNNER_SCRIPT: Buffer = Buffer.concat(
 const BOOT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The shell command that runs the runner in the guest with a command of it. */
-export function runnerCommand(options: GuestOptions, ...words: readonly string[]): string {
-  return ["sh", `${options.stateFolder}/runner`, options.logFolder, ...words].map(quote).join(" ");
+export function runnerCommand(
+  options: Pick<GuestOptions, "stateFolder" | "logFolder">,
+  ...words: readonly string[]
+): string {
+  const command = ["sh", `${options.stateFolder}/runner`, options.logFolder, ...words].map(quote);
+  // busybox's sh ignores SIGQUIT itself, and lets a last command that it runs in its own place inherit that unless told so.
+  return ["exec", ...command].join(" ");
 }
 
 /**
@@ -37,7 +42,7 @@ export async function installRunner(
     `else { [ -d ${folder} ] || mkdir -p ${folder}; } && cat >${folder}/runner; fi`,
   ].join("; ");
   const settle = runnerCommand(options, "settle", settledFile);
-  const answer = await connection.ask(`${install} && exec ${settle}`, RUNNER_SCRIPT, signal);
+  const answer = await connection.ask(`${install} && ${settle}`, RUNNER_SCRIPT, signal);
   const bootId = answer.stdout.trim();
   if (BOOT_ID.test(bootId)) return bootId;
   throw new Fault("guest-not-settled", "the guest could not take testbed's runner", {
