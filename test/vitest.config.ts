@@ -4,14 +4,16 @@ import { defineConfig } from "vitest/config";
  * Four tiers, one folder each. Only `unit` and `contract` are part of `npm run check`: they touch nothing outside the
  * process. `integration` needs libvirtd and OpenSSH installed, `e2e` boots machines.
  */
-const tier = (name: string, testTimeout: number, parallel: boolean) => ({
+const tier = (name: string, testTimeout: number, isQuick: boolean) => ({
   extends: true as const,
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout,
     hookTimeout: testTimeout,
-    fileParallelism: parallel,
+    fileParallelism: isQuick,
+    // A process for each file would take longer than what is in most of them; they share nothing that they change.
+    isolate: !isQuick,
   },
 });
 
