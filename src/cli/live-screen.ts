@@ -1,4 +1,3 @@
-import { fitted, TerminalRows } from "#lib/terminal-rows.ts";
 import {
   CLOSE_MS,
   GUESTS,
@@ -7,8 +6,9 @@ import {
   type Screen,
   type ScreenOptions,
   type Tone,
-} from "./screen.ts";
-import { secondsInWords } from "./words.ts";
+} from "#host/narration/screen.ts";
+import { fitted, TerminalRows } from "#lib/terminal-rows.ts";
+import { secondsInWords } from "#lib/words.ts";
 
 /** Above so much unread output the status is not redrawn: it would only add to it. */
 const QUEUE_BYTES_MAX = 64 * 1024;

@@ -1,8 +1,8 @@
 import type { Config } from "#config/config.ts";
+import { PlainScreen } from "#host/narration/plain-screen.ts";
+import type { Screen } from "#host/narration/screen.ts";
 import { TerminalOutput } from "#lib/terminal-output.ts";
 import { LiveScreen } from "./live-screen.ts";
-import { PlainScreen } from "./plain-screen.ts";
-import type { Screen } from "./screen.ts";
 
 /**
  * The screen for this process: live when standard error is a terminal and the guest's output belongs there too, else

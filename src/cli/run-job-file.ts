@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { Config } from "#config/config.ts";
+import { Narrator } from "#host/narration/narrator.ts";
+import type { Screen } from "#host/narration/screen.ts";
 import type { AttemptOrder, Journal } from "#host/runner/attempt.ts";
 import type { Reports } from "#host/runner/run-attempts.ts";
 import type { StateFolder } from "#host/runner/state-folder.ts";
@@ -11,7 +13,6 @@ import type { JobSpec } from "#job/spec.ts";
 import { printable } from "#lib/printable.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { inputNotes } from "./input-notes.ts";
-import { Narrator } from "./narrator.ts";
 import { openScreen } from "./open-screen.ts";
 import { printAnswer } from "./print-answer.ts";
 import {
@@ -20,7 +21,6 @@ import {
   removeResultsFolder,
   writeVerdict,
 } from "./results.ts";
-import type { Screen } from "./screen.ts";
 import { cancelOnSignals } from "./signals.ts";
 import { summarize } from "./summary.ts";
 import { verdictDocument } from "./verdict-document.ts";

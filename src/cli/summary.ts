@@ -1,10 +1,10 @@
 import { relative } from "node:path";
+import type { Screen, Tone } from "#host/narration/screen.ts";
 import { FAULTS, type FaultCode } from "#job/fault.ts";
 import { printable } from "#lib/printable.ts";
 import { TerminalText } from "#lib/terminal-text.ts";
-import type { Screen, Tone } from "./screen.ts";
+import { bytesInWords, durationInWords } from "#lib/words.ts";
 import type { VerdictDocument } from "./verdict-schema.ts";
-import { bytesInWords, durationInWords } from "./words.ts";
 
 const LISTED_MAX = 5;
 const EVIDENCE_LINES_MAX = 12;

@@ -25,6 +25,11 @@ export async function writeAtomically(
     await rm(temporary, { force: true });
     throw error;
   }
-  const folder = await open(dirname(path), "r");
+  await syncFolder(dirname(path));
+}
+
+/** Has the names in a folder survive a power cut: fsync(2) of a file says nothing of its name. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
   await folder.sync().finally(() => folder.close());
 }

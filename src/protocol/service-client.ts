@@ -83,10 +83,10 @@ export class ServiceClient implements Disposable {
   async have<N extends RouteName>(name: N, question: Question<N>): Promise<Have> {
     const { headers, body } = await this.#ask(name, question);
     body.resume();
-    return {
-      haveBytes: Number(headers["testbed-have-bytes"]),
-      isComplete: headers["testbed-complete"] === "true",
-    };
+    const haveBytes = Number(headers["testbed-have-bytes"]);
+    if (!Number.isSafeInteger(haveBytes))
+      throw new NoAnswer("what answers is no job service: it does not say how much it has");
+    return { haveBytes, isComplete: headers["testbed-complete"] === "true" };
   }
 
   /** The answer with its bytes still to come; they must be read to their end or destroyed. */

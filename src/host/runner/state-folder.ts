@@ -19,6 +19,14 @@ export const STATE_NAMES = {
   probeLock: "probe.lock",
   /** What the acceleration probe found, for this boot of the host. */
   acceleration: "acceleration.json",
+  /** Held by the daemon for as long as it lives. */
+  daemonLock: "daemon.lock",
+  /** One folder for each attempt of the job service's that still has something to say, or was set aside. */
+  attempts: "attempts",
+  /** The id that the next lease is asked for with. */
+  requestId: "request-id",
+  /** Why this host takes no work, while it is drained by somebody here. */
+  drain: "drain.json",
 } as const;
 
 /** A state folder that exists. */

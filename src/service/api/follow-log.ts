@@ -1,7 +1,7 @@
+import { Bell } from "#lib/bell.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import type { LogKey } from "#service/file-ports.ts";
 import type { ServerEvent } from "./ask.ts";
-import { Bell } from "./bell.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
 import { readAll } from "./read-all.ts";
 import type { Rooms } from "./rooms.ts";

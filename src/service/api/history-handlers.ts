@@ -1,6 +1,6 @@
+import { Bell } from "#lib/bell.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import type { HandlersOf, ServerEvent } from "./ask.ts";
-import { Bell } from "./bell.ts";
 import { followLog, isOver } from "./follow-log.ts";
 import { jobFor } from "./job-handlers.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";

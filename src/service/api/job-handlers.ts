@@ -1,8 +1,8 @@
 import { checkJobFile } from "#job/job-file-checks.ts";
+import { Bell } from "#lib/bell.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import type { TokenView } from "#protocol/token.ts";
 import type { HandlersOf } from "./ask.ts";
-import { Bell } from "./bell.ts";
 import { LOOK_AGAIN_MS } from "./pace.ts";
 import { invalid } from "./read-request.ts";
 import { Refusal } from "./refusal.ts";

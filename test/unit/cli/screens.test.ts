@@ -4,8 +4,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LiveScreen } from "#cli/live-screen.ts";
-import { PlainScreen } from "#cli/plain-screen.ts";
-import type { Screen, ScreenOptions } from "#cli/screen.ts";
+import { PlainScreen } from "#host/narration/plain-screen.ts";
+import type { Screen, ScreenOptions } from "#host/narration/screen.ts";
 import { TerminalOutput } from "#lib/terminal-output.ts";
 
 /** An output that keeps what is written to it. */

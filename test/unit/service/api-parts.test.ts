@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Bell } from "#service/api/bell.ts";
+import { Bell } from "#lib/bell.ts";
 import { Buckets, isLoopback, subscriberOf } from "#service/api/limits.ts";
 import { isLocal, listenAddressText, parseListenAddress } from "#service/api/listen-address.ts";
 

@@ -1,5 +1,5 @@
+import { secondsInWords } from "#lib/words.ts";
 import { CLOSE_MS, GUESTS, ourMark, type Screen, type ScreenOptions, type Tone } from "./screen.ts";
-import { secondsInWords } from "./words.ts";
 
 /** A status is told when nothing else was for so long: a log that stands still says why. */
 const STATUS_EVERY_SECONDS = 15;

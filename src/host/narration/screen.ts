@@ -20,9 +20,12 @@ export interface Screen {
   close(): Promise<boolean>;
 }
 
+/** Where a screen's words go: a terminal, or a file that is followed. */
+export type Output = Pick<TerminalOutput, "queuedBytes" | "write" | "isStuckAfter">;
+
 /** How a screen is to look. */
 export type ScreenOptions = {
-  readonly output: TerminalOutput;
+  readonly output: Output;
   /** The descriptor that the guest's lines go to; ours go to standard error (2). */
   readonly guestFd: 1 | 2;
   readonly hasColor: boolean;

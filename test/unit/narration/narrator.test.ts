@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Narrator } from "#cli/narrator.ts";
-import type { Screen } from "#cli/screen.ts";
+import { Narrator } from "#host/narration/narrator.ts";
+import type { Screen } from "#host/narration/screen.ts";
 import { TerminalOutput } from "#lib/terminal-output.ts";
 import { eventually } from "#test/kit/eventually.ts";
 

@@ -2,10 +2,10 @@ import type { Journal } from "#host/runner/attempt.ts";
 import type { Phase } from "#job/phase.ts";
 import type { StepResult } from "#job/verdict.ts";
 import { printable } from "#lib/printable.ts";
-import type { TerminalOutput } from "#lib/terminal-output.ts";
 import { TerminalText } from "#lib/terminal-text.ts";
-import type { Screen } from "./screen.ts";
-import { bytesInWords, durationInWords, outcomeInWords } from "./words.ts";
+import { bytesInWords, durationInWords } from "#lib/words.ts";
+import { outcomeInWords } from "./outcome.ts";
+import type { Output, Screen } from "./screen.ts";
 
 /**
  * What the reader may be behind before the guest's text is left out on the screen; the step's log has all of it. It is
@@ -31,7 +31,7 @@ const PHASE_WORDS: Readonly<Partial<Record<Phase, string>>> = {
  */
 export class Narrator implements Journal, Disposable {
   readonly #screen: Screen;
-  readonly #output: TerminalOutput;
+  readonly #output: Output;
   readonly #stepCount: number;
   readonly #ticker: NodeJS.Timeout;
   #attempt = 0;
@@ -44,7 +44,7 @@ export class Narrator implements Journal, Disposable {
   #leftOutSinceMs = 0;
   #inputsToldAtMs = 0;
 
-  constructor(screen: Screen, output: TerminalOutput, stepCount: number) {
+  constructor(screen: Screen, output: Output, stepCount: number) {
     this.#screen = screen;
     this.#output = output;
     this.#stepCount = stepCount;

@@ -1,5 +1,3 @@
-import type { StepResult } from "#job/verdict.ts";
-
 /** A duration for people: `0.4 s`, `12 s`, `3 m 5 s`, `2 h 10 m`. */
 export function durationInWords(ms: number): string {
   return ms < 9_950 ? `${(ms / 1000).toFixed(1)} s` : secondsInWords(Math.round(ms / 1000));
@@ -25,22 +23,4 @@ export function bytesInWords(bytes: number): string {
           ? ["MiB", 2 ** 20]
           : ["GiB", 2 ** 30];
   return `${(bytes / size).toFixed(size === 1 ? 0 : 1)} ${unit}`;
-}
-
-/** How a step ended: `passed`, `failed with exit status 2`. */
-export function outcomeInWords({ outcome, exitCode, signal }: StepResult): string {
-  switch (outcome) {
-    case "failed":
-      return signal === undefined
-        ? `failed with exit status ${exitCode}`
-        : `failed, ended by SIG${signal}`;
-    case "timed-out":
-      return "timed out";
-    case "silent":
-      return "killed, it printed nothing for too long";
-    case "lost":
-      return "lost, its end is not known";
-    default:
-      return outcome;
-  }
 }

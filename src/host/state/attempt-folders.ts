@@ -1,0 +1,128 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { AttemptBook, AttemptFolder } from "#host/daemon/ports.ts";
+import { STATE_NAMES } from "#host/runner/state-folder.ts";
+import { syncFolder, writeAtomically } from "#lib/atomic-file.ts";
+import { makeFolders } from "#lib/make-folders.ts";
+import type { Grant } from "#protocol/lease.ts";
+import type { VerdictReport } from "#protocol/verdict.ts";
+
+/** Every name in an attempt's folder. */
+const NAMES = {
+  /** The lease, written before the folder gets its name. */
+  grant: "grant.json",
+  results: "results",
+  inputs: "inputs",
+  output: "output.log",
+  /** How it ended; missing while it runs. */
+  verdict: "verdict.json",
+  /** Why the service takes nothing more of it. */
+  setAside: "set-aside.txt",
+} as const;
+
+const FOLDER = /^[0-9a-f]{16}-[0-9]{1,3}$/;
+const MAKING = "making-";
+const GONE = "gone-";
+
+/**
+ * What this host remembers of attempts: a folder for each, `attempts/<job>-<attempt>/`, where the evidence lies beside what is known.
+ * Files and not a database: each changes once, by rename, so there is nothing to recover after a crash, and an admin can look at it
+ * and remove it. Safe to open twice, but one daemon at a time is to use it.
+ */
+export async function openAttemptBook(state: string): Promise<AttemptBook> {
+  const folder = join(state, STATE_NAMES.attempts);
+  await makeFolders(folder, 0o700);
+  const names = await readdir(folder);
+  const halves = names.filter((name) => name.startsWith(MAKING) || name.startsWith(GONE));
+  for (const name of halves) await rm(join(folder, name), { recursive: true, force: true });
+  const requestPath = join(state, STATE_NAMES.requestId);
+  let requestId = await readFile(requestPath, "utf8").then(
+    (text) => (/^[0-9a-f]{32}\n$/.test(text) ? text.trim() : undefined),
+    () => undefined,
+  );
+  const newRequestId = async () => {
+    const made = randomBytes(16).toString("hex");
+    await writeAtomically(requestPath, `${made}\n`, 0o600);
+    requestId = made;
+    return made;
+  };
+  return {
+    requestId: async () => requestId ?? (await newRequestId()),
+    begin: async (grant) => {
+      const begun = await begin(folder, grant);
+      await newRequestId();
+      return begun;
+    },
+    open: async () => {
+      const found = (await readdir(folder)).filter((name) => FOLDER.test(name));
+      const known = await Promise.all(found.map((name) => openOne(folder, name)));
+      return known.filter((attempt) => attempt !== undefined);
+    },
+  };
+}
+
+async function begin(folder: string, grant: Grant): Promise<AttemptFolder | undefined> {
+  const name = `${grant.jobId}-${grant.attempt}`;
+  const making = join(folder, `${MAKING}${name}`);
+  await rm(making, { recursive: true, force: true });
+  await mkdir(join(making, NAMES.results), { recursive: true, mode: 0o700 });
+  await mkdir(join(making, NAMES.inputs), { mode: 0o700 });
+  await writeAtomically(join(making, NAMES.grant), `${JSON.stringify(grant)}\n`, 0o600);
+  try {
+    await rename(making, join(folder, name));
+  } catch (error) {
+    await rm(making, { recursive: true, force: true });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOTEMPTY" || code === "EEXIST") return undefined;
+    throw error;
+  }
+  await syncFolder(folder);
+  return folderOf(folder, name, grant);
+}
+
+/** An attempt as it was left; undefined when it was set aside, or when its lease cannot be read: then nobody can be told of it. */
+async function openOne(folder: string, name: string): Promise<AttemptFolder | undefined> {
+  const path = join(folder, name);
+  const aside = await readFile(join(path, NAMES.setAside)).catch(() => undefined);
+  if (aside !== undefined) return undefined;
+  const grant = await readJson<Grant>(join(path, NAMES.grant));
+  return grant === undefined ? undefined : folderOf(folder, name, grant);
+}
+
+function folderOf(folder: string, name: string, grant: Grant): AttemptFolder {
+  const path = join(folder, name);
+  return {
+    grant,
+    results: join(path, NAMES.results),
+    inputs: join(path, NAMES.inputs),
+    output: join(path, NAMES.output),
+    verdict: () => readJson<VerdictReport>(join(path, NAMES.verdict)),
+    async settle(report) {
+      const file = join(path, NAMES.verdict);
+      if ((await readJson(file)) !== undefined) return;
+      await writeAtomically(file, `${JSON.stringify(report)}\n`, 0o600);
+    },
+    async forget() {
+      const gone = join(folder, `${GONE}${name}`);
+      await rename(path, gone).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+      });
+      await rm(gone, { recursive: true, force: true });
+    },
+    async setAside(why) {
+      await writeAtomically(join(path, NAMES.setAside), `${why}\n`, 0o600);
+      await rm(join(path, NAMES.inputs), { recursive: true, force: true });
+    },
+  };
+}
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined;
+  }
+}
