@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
-import { ConfigError } from "#config/config.ts";
+import { ConfigError } from "#config/config-error.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
-import { JobFileError } from "#job/job-file-problem.ts";
+import { JobFileError } from "#job/job-file-kind.ts";
 import { Ended, type Verdict } from "#job/verdict.ts";
 import type { ErrorDocument } from "./error-schema.ts";
 import { OutputError } from "./print-answer.ts";
@@ -64,13 +64,14 @@ export function explainError(error: unknown): Explained {
 }
 
 /**
- * What `--json` prints in place of an answer: the same words, and each problem of a job file with its place. Undefined
+ * What `--json` prints in place of an answer: the same words, and each problem of a file with its place. Undefined
  * when nothing is wrong: help and version are thrown too.
  */
 export function errorDocument(error: unknown): ErrorDocument | undefined {
   const { exitCode, words } = explainError(error);
   if (exitCode === EXIT_CODES.passed) return undefined;
   const message = words === "" && error instanceof Error ? error.message : words;
-  const problems = error instanceof JobFileError ? { problems: [...error.problems] } : {};
-  return { error: { exitCode, message, ...problems } };
+  const isOfFile = error instanceof JobFileError || error instanceof ConfigError;
+  const found = isOfFile ? error.problems : undefined;
+  return { error: { exitCode, message, ...(found && { problems: [...found] }) } };
 }

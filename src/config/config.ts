@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { parseSizeMiB } from "#job/units.ts";
 import { printable } from "#lib/printable.ts";
 import { suggestion } from "#lib/suggestion.ts";
+import { ConfigError } from "./config-error.ts";
 
 /** Everything that the environment decides, resolved and frozen. Rooms get the values they need, never this object. */
 export type Config = {
@@ -18,11 +19,6 @@ export type Config = {
   /** False on terminals that cannot move the cursor. */
   readonly canMoveCursor: boolean;
 };
-
-/** A variable of the environment that cannot be used. The message has one line for each. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,19 +1,27 @@
-import { DISK_MIB, MEMORY_MIB, TIMEOUT_DAYS_MAX } from "./job-file-schema.ts";
-import { parseDurationSeconds, parseSizeMiB, suggestUnit } from "./units.ts";
-
-/** Something wrong that JSON Schema has no words for. */
-export type Finding = { readonly path: readonly string[]; readonly says: string };
+import { DISK_MIB, MEMORY_MIB, TIMEOUT_SECONDS } from "./job-file-schema.ts";
+import { type Finding, outOfRange } from "./quantity.ts";
+import { suggestUnit } from "./units.ts";
 
 /** Reads data that may have failed the schema: what has the wrong type is passed over, it was found already. */
 export function checkJobFile(data: unknown): readonly Finding[] {
   const resources = at(data, "resources");
   return [
-    ...inRange(["resources", "memory"], at(resources, "memory"), MEMORY_MIB),
-    ...inRange(["resources", "disk"], at(resources, "disk"), DISK_MIB),
-    ...notTooLong(["timeout"], at(data, "timeout")),
+    ...outOfRange("size", ["resources", "memory"], at(resources, "memory"), MEMORY_MIB),
+    ...outOfRange("size", ["resources", "disk"], at(resources, "disk"), DISK_MIB),
+    ...outOfRange("duration", ["timeout"], at(data, "timeout"), TIMEOUT_SECONDS),
     ...listOf(at(data, "steps")).flatMap((step, number) => [
-      ...notTooLong(["steps", String(number), "timeout"], at(step, "timeout")),
-      ...notTooLong(["steps", String(number), "silence"], at(step, "silence")),
+      ...outOfRange(
+        "duration",
+        ["steps", String(number), "timeout"],
+        at(step, "timeout"),
+        TIMEOUT_SECONDS,
+      ),
+      ...outOfRange(
+        "duration",
+        ["steps", String(number), "silence"],
+        at(step, "silence"),
+        TIMEOUT_SECONDS,
+      ),
     ]),
     ...uniqueNames(listOf(at(data, "steps"))),
   ];
@@ -35,26 +43,6 @@ const UNIT_KEYS = {
   timeout: "duration",
   silence: "duration",
 } as const;
-
-function inRange(
-  path: readonly string[],
-  value: unknown,
-  { min, max }: { readonly min: number; readonly max: number },
-): readonly Finding[] {
-  const size = typeof value === "string" ? parseSizeMiB(value) : undefined;
-  if (size === undefined || (size >= min && size <= max)) return [];
-  return [{ path, says: `is '${value}'; must be from ${shown(min)} to ${shown(max)}` }];
-}
-
-function shown(mebibytes: number): string {
-  return mebibytes % (1024 * 1024) === 0 ? `${mebibytes / 1024 / 1024}TiB` : `${mebibytes}MiB`;
-}
-
-function notTooLong(path: readonly string[], value: unknown): readonly Finding[] {
-  const seconds = typeof value === "string" ? parseDurationSeconds(value) : undefined;
-  if (seconds === undefined || seconds <= TIMEOUT_DAYS_MAX * 86_400) return [];
-  return [{ path, says: `is '${value}'; must be at most ${TIMEOUT_DAYS_MAX}d` }];
-}
 
 /** Names that look the same are the same: compared in Unicode's composed form. */
 function uniqueNames(steps: readonly unknown[]): readonly Finding[] {

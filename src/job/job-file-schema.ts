@@ -1,4 +1,5 @@
 import type { Static } from "typebox";
+import { duration, size } from "./quantity.ts";
 
 /**
  * The job file as JSON Schema 2020-12: at once the published schema (`testbed schema job`), what ajv checks, and the
@@ -9,21 +10,9 @@ import type { Static } from "typebox";
  */
 
 /** The longest time limit. Below 2^31 ms (24.8 days), above which Node's timers fire at once. */
-export const TIMEOUT_DAYS_MAX = 24;
+export const TIMEOUT_SECONDS = { min: 1, max: 24 * 86_400 } as const;
 export const MEMORY_MIB = { min: 64, max: 1024 * 1024 } as const;
 export const DISK_MIB = { min: 64, max: 16 * 1024 * 1024 } as const;
-
-const size = {
-  type: "string",
-  pattern: "^[1-9][0-9]{0,7}(MiB|GiB|TiB)$",
-  patternErrorMessage: "must be a whole number and MiB, GiB or TiB, such as 512MiB or 2GiB",
-} as const;
-
-const duration = {
-  type: "string",
-  pattern: "^[1-9][0-9]{0,7}[smhd]$",
-  patternErrorMessage: "must be a whole number and s, m, h or d, such as 90s, 30m or 2h",
-} as const;
 
 /** No control and no invisible formatting characters (bidirectional overrides among them), no line separators. */
 const VISIBLE = "[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]";

@@ -1,12 +1,13 @@
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { dotted, type Place, type Problem, problemOf } from "#lib/file-problem.ts";
+import { readFileText } from "#lib/file-text.ts";
 import { compileSchema, type Violation } from "#lib/validate.ts";
+import { nearestPlace, parseYamlTree } from "#lib/yaml-tree.ts";
 import { checkJobFile, unitMeant } from "./job-file-checks.ts";
+import { JOB_FILE, JobFileError } from "./job-file-kind.ts";
 import { applyOverride, type Override } from "./job-file-overrides.ts";
-import { dotted, JobFileError, type Place, type Problem } from "./job-file-problem.ts";
 import { type JobFile, jobFileSchema, NOT_YET, VALUES_NOT_YET } from "./job-file-schema.ts";
-import { readJobFileText } from "./job-file-text.ts";
-import { type JobFileTree, parseJobFileTree } from "./job-file-yaml.ts";
 import { jobSpecOf } from "./job-spec-of.ts";
 import type { JobSpec } from "./spec.ts";
 
@@ -18,7 +19,7 @@ export async function readJobFile(
   path: string,
   overrides: readonly Override[] = [],
 ): Promise<JobSpec> {
-  const text = await readJobFileText(path);
+  const text = await readFileText(JOB_FILE, path);
   const { file, place, problems } = checkJobFileText(path, text, overrides);
   const folder = dirname(resolve(path));
   problems.push(...(await missingInputs(file, folder, place)));
@@ -43,7 +44,7 @@ export function checkJobFileText(
   text: string,
   overrides: readonly Override[],
 ): Checked {
-  const tree = parseJobFileTree(path, text);
+  const tree = parseYamlTree(JOB_FILE, path, text);
   const problems = [...tree.problems];
   const applied: Override[] = [];
   for (const override of overrides) {
@@ -53,24 +54,14 @@ export function checkJobFileText(
   }
   const place: PlaceOf = (at, of) =>
     applied.findLast((override) => begins(at, override.path)) ??
-    nearestPlace(tree, applied, at, of);
+    nearestPlace(tree, at, of, (above) => applied.find(({ path: made }) => begins(made, above)));
   for (const violation of validate(tree.value)) {
-    problems.push(problemOf(violation, tree.value, place));
+    problems.push(schemaProblem(violation, tree.value, place));
   }
   for (const { path: at, says } of checkJobFile(tree.value)) {
     problems.push({ place: place(at, "value"), path: dotted(at), says });
   }
   return { file: tree.value, place, problems };
-}
-
-/** Where `path` is in the file; else the option that made it; else the nearest of those above it. */
-function nearestPlace(
-  tree: JobFileTree,
-  overrides: readonly Override[],
-  ...[path, of]: Parameters<PlaceOf>
-): Place {
-  const place = tree.find(path, of) ?? overrides.find((override) => begins(override.path, path));
-  return place ?? nearestPlace(tree, overrides, path.slice(0, -1), "value");
 }
 
 function begins(path: readonly string[], beginning: readonly string[]): boolean {
@@ -84,23 +75,19 @@ function validate(data: unknown): readonly Violation[] {
   return compiled(data);
 }
 
-function problemOf(violation: Violation, data: unknown, place: PlaceOf): Problem {
+function schemaProblem(violation: Violation, data: unknown, placeOf: PlaceOf): Problem {
   const { path, kind, says } = violation;
-  const problem = {
-    place: place(path, kind === "bad-value" ? "value" : "key"),
-    path: dotted(path),
-  };
+  const place = placeOf(path, kind === "bad-value" ? "value" : "key");
   const pattern = path.map((key) => (/^\d+$/.test(key) ? "*" : key)).join(".");
   if (kind === "unknown-key" && NOT_YET.includes(pattern)) {
-    return { ...problem, says: "is not supported yet" };
+    return problemOf({ ...violation, says: ["is not supported yet"] }, place);
   }
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], data);
   if (kind === "bad-value" && VALUES_NOT_YET[pattern]?.includes(value)) {
-    return { ...problem, says: [`'${value}' is not supported yet`, ...says.slice(1)].join("; ") };
+    const first = `'${value}' is not supported yet`;
+    return problemOf({ ...violation, says: [first, ...says.slice(1)] }, place);
   }
-  const meant = kind === "bad-value" ? unitMeant(path, value) : undefined;
-  const guess = meant === undefined ? [] : [`did you mean '${meant}'?`];
-  return { ...problem, says: [...says.slice(0, 1), ...guess, ...says.slice(1)].join("; ") };
+  return problemOf(violation, place, kind === "bad-value" ? unitMeant(path, value) : undefined);
 }
 
 /** Inputs must be there before anything is started; whether they can be read to the end shows when they are sent. */

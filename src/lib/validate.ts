@@ -36,6 +36,12 @@ export function compileSchema(
   };
 }
 
+/**
+ * Keywords of our schemas that ajv passes over: `quantity`, `least` and `most` are for whoever reads sizes and durations;
+ * what stands at a `secretPlace` is not quoted, since somebody may have written the secret itself there.
+ */
+const ANNOTATIONS = ["patternErrorMessage", "quantity", "least", "most", "secretPlace"] as const;
+
 const shared = new Map<"all" | "first", Ajv2020>();
 
 function compiler(stopAt: "all" | "first"): Ajv2020 {
@@ -44,7 +50,7 @@ function compiler(stopAt: "all" | "first"): Ajv2020 {
   const options = { verbose: true, strict: true, messages: false } as const;
   const allErrors = stopAt === "all";
   const made = new Ajv2020({ ...options, allErrors, meta: false, validateSchema: false });
-  made.addKeyword("patternErrorMessage");
+  for (const keyword of ANNOTATIONS) made.addKeyword(keyword);
   shared.set(stopAt, made);
   return made;
 }
@@ -73,8 +79,9 @@ function violationOf(error: ErrorObject): Violation | undefined {
   }
 }
 
-function wrongOf({ keyword, data, params }: ErrorObject): string {
+function wrongOf({ keyword, data, params, parentSchema }: ErrorObject): string {
   if (data === null || data === "") return "is empty";
+  if (parentSchema?.["secretPlace"] === true) return "is not the place of a secret";
   if (keyword === "minItems" || keyword === "minProperties") return "is empty";
   if (keyword === "maxItems") return `has ${(data as unknown[]).length} entries`;
   if (keyword === "maxProperties") return `has ${Object.keys(data as object).length} keys`;

@@ -69,7 +69,7 @@ const VENDORS: Record<string, readonly string[]> = {
   ajv: ["lib"],
   typebox: ["job", "protocol", "host/images", "service/api", "cli"],
   fastify: ["service/api"],
-  yaml: ["job", "host/images"],
+  yaml: ["lib", "job", "host/images"],
   commander: ["cli"],
   "fastest-levenshtein": ["lib", "job"],
 };

@@ -3,9 +3,9 @@ import { CommanderError } from "commander";
 import { expect, test } from "vitest";
 import { errorSchema } from "#cli/error-schema.ts";
 import { errorDocument, exitCodeOf, explainError, UsageError } from "#cli/exit-code.ts";
-import { ConfigError } from "#config/config.ts";
+import { ConfigError } from "#config/config-error.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
-import { JobFileError } from "#job/job-file-problem.ts";
+import { JobFileError } from "#job/job-file-kind.ts";
 import { Ended, reportOf } from "#job/verdict.ts";
 
 test("each verdict has its exit status", () => {

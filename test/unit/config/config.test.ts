@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { ConfigError, readConfig, VARIABLES } from "#config/config.ts";
+import { readConfig, VARIABLES } from "#config/config.ts";
+import { ConfigError } from "#config/config-error.ts";
 
 test("without any variable there are defaults", () => {
   expect(readConfig({}, true)).toEqual({

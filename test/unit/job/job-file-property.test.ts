@@ -1,14 +1,18 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkJobFileText } from "#job/job-file.ts";
-import { JobFileError } from "#job/job-file-problem.ts";
-import { decodeJobFile } from "#job/job-file-text.ts";
+import { JOB_FILE, JobFileError } from "#job/job-file-kind.ts";
+import { decodeFileText } from "#lib/file-text.ts";
 
 /** Whatever comes in, either a list of problems or the one typed error comes out, soon and printable. */
 function survives(bytes: Uint8Array): void {
   const started = performance.now();
   try {
-    const { problems } = checkJobFileText("job.yaml", decodeJobFile("job.yaml", bytes), []);
+    const { problems } = checkJobFileText(
+      "job.yaml",
+      decodeFileText(JOB_FILE, "job.yaml", bytes),
+      [],
+    );
     if (problems.length > 0) throw new JobFileError("job.yaml", problems);
   } catch (error) {
     expect(error).toBeInstanceOf(JobFileError);

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readJobFile } from "#job/job-file.ts";
+import { JobFileError } from "#job/job-file-kind.ts";
 import { type Override, parseOverride } from "#job/job-file-overrides.ts";
-import { JobFileError } from "#job/job-file-problem.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -166,7 +166,7 @@ test.each<[string, string | Uint8Array, RegExp]>([
   ["infinite CPUs", `${head}resources: { cpus: 1e400 }\n`, /cpus: is Infinity; must be/],
   ["CPUs as text", `${head}resources: { cpus: "5" }\n`, /cpus: is '5'; must be a whole/],
   ["a bare number as time", `${head}timeout: 90\n`, /did you mean '90s'\?/],
-  ["an endless time", `${head}timeout: 25d\n`, /must be at most 24d/],
+  ["an endless time", `${head}timeout: 25d\n`, /must be from 1s to 24d/],
   ["no time", `${head}timeout: 0s\n`, /timeout: is '0s'/],
   ["no steps", "image: micro\nsteps: []\n", /^2:8: steps: is empty; must be a list of 1/],
   ["steps left out", "image: micro\nsteps:\n", /steps: is empty/],

@@ -11,10 +11,11 @@ import {
   type ParsedNode,
   parseDocument,
 } from "yaml";
-import { dotted, JobFileError, type Place, type Problem } from "./job-file-problem.ts";
+import type { FileKind } from "./file-kind.ts";
+import { dotted, type Place, type Problem } from "./file-problem.ts";
 
 /** YAML or JSON (which is YAML) as plain data, with the place of every key and value. */
-export type JobFileTree = {
+export type YamlTree = {
   /** Objects have no prototype, so that `__proto__` is a key like any other. */
   readonly value: unknown;
   /** The place of the value at `path`, or of its key; undefined when the file has no such thing. The root is always there. */
@@ -24,27 +25,22 @@ export type JobFileTree = {
 };
 
 const DEPTH_MAX = 16;
-/**
- * Bounds the parser's time: below a second for whatever 1 MiB holds, where a million brackets take 13 s. A script in a
- * block scalar is one lexeme; a job file at all its limits has some 10,000.
- */
-const LEXEMES_MAX = 50_000;
 const SYNTAX_ERRORS_MAX = 20;
 
-/** Parses a job file. Throws `JobFileError` when it is not one YAML document, or much too intricate for a job. */
-export function parseJobFileTree(file: string, text: string): JobFileTree {
+/** Parses a file of this kind. Throws its refusal when it is not one YAML document, or much too intricate. */
+export function parseYamlTree(kind: FileKind, file: string, text: string): YamlTree {
   const lines = new LineCounter();
   const placeAt = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const refuse = (offset: number, says: string) =>
-    new JobFileError(file, [{ place: placeAt(offset), path: "", says }]);
+    kind.refusal(file, [{ place: placeAt(offset), path: "", says }]);
 
   let lexemes = 0;
   for (const _ of new Lexer().lex(text)) {
     lexemes += 1;
-    if (lexemes > LEXEMES_MAX) throw refuse(0, "is much too intricate for a job file");
+    if (lexemes > kind.lexemesMax) throw refuse(0, `is much too intricate for a ${kind.name}`);
   }
   const document = parseDocument<ParsedNode>(text, {
     schema: "core",
@@ -62,42 +58,60 @@ export function parseJobFileTree(file: string, text: string): JobFileTree {
     const problems = document.errors.slice(0, SYNTAX_ERRORS_MAX).map((error) => ({
       place: placeAt(error.pos[0]),
       path: "",
-      says: syntaxError(error.code, error.message),
+      says: syntaxError(kind, error.code, error.message),
     }));
-    throw new JobFileError(file, problems);
+    throw kind.refusal(file, problems);
   }
   const { directives, warnings } = document;
   const hasTagDirective = Object.keys(directives?.tags ?? {}).some((handle) => handle !== "!!");
   if (directives?.yaml.explicit || hasTagDirective || warnings.some(isDirectiveWarning)) {
-    throw refuse(0, "has a YAML directive (%…); job files have none");
+    throw refuse(0, `has a YAML directive (%…); ${kind.name}s have none`);
   }
   if (document.contents === null) {
-    throw refuse(0, "is empty; the least that a job has is an image and a step");
+    if (kind.empty !== undefined) throw refuse(0, kind.empty);
+    const start = placeAt(0);
+    const find = (path: readonly string[]) => (path.length === 0 ? start : undefined);
+    return { value: Object.create(null), problems: [], find };
   }
-  return new TreeWalk(placeAt).tree(document.contents);
+  return new TreeWalk(kind, placeAt).tree(document.contents);
+}
+
+/**
+ * Where the value at `path`, or its key, stands; else what `elsewhere` says of it; else the nearest of those above it.
+ */
+export function nearestPlace(
+  tree: YamlTree,
+  path: readonly string[],
+  of: "key" | "value",
+  elsewhere: (path: readonly string[]) => Place | undefined = () => undefined,
+): Place {
+  const place = tree.find(path, of) ?? elsewhere(path);
+  return place ?? nearestPlace(tree, path.slice(0, -1), "value", elsewhere);
 }
 
 function isDirectiveWarning({ code }: { code: string }): boolean {
   return code === "BAD_DIRECTIVE";
 }
 
-function syntaxError(code: string, message: string): string {
-  if (code === "MULTIPLE_DOCS") return "a second document begins here; a job file has one";
+function syntaxError({ name }: FileKind, code: string, message: string): string {
+  if (code === "MULTIPLE_DOCS") return `a second document begins here; a ${name} has one`;
   if (code === "RESOURCE_EXHAUSTION") return `nested deeper than ${DEPTH_MAX} levels`;
   return `not valid YAML: ${message}`;
 }
 
 /** One pass over the parser's nodes: data, places and problems at once. */
 class TreeWalk {
+  readonly #kind: FileKind;
   readonly #placeAt: (offset: number) => Place;
   readonly #places = new Map<string, { key: Place; value: Place }>();
   readonly #problems: Problem[] = [];
 
-  constructor(placeAt: (offset: number) => Place) {
+  constructor(kind: FileKind, placeAt: (offset: number) => Place) {
+    this.#kind = kind;
     this.#placeAt = placeAt;
   }
 
-  tree(root: Node): JobFileTree {
+  tree(root: Node): YamlTree {
     const start = this.#placeOf(root);
     this.#places.set("[]", { key: start, value: start });
     const value = this.#data(root, []);
@@ -111,12 +125,11 @@ class TreeWalk {
 
   #data(node: unknown, path: readonly string[]): unknown {
     if (!isNode(node)) return null;
-    if (isAlias(node))
-      return this.#problem(node, path, "aliases (*) are not allowed in a job file");
-    if (node.anchor !== undefined) {
-      this.#problem(node, path, "anchors (&) are not allowed in a job file");
-    }
-    if (node.tag !== undefined) this.#problem(node, path, "tags (!) are not allowed in a job file");
+    const refuse = (what: string) =>
+      this.#problem(node, path, `${what} are not allowed in a ${this.#kind.name}`);
+    if (isAlias(node)) return refuse("aliases (*)");
+    if (node.anchor !== undefined) refuse("anchors (&)");
+    if (node.tag !== undefined) refuse("tags (!)");
     if (isScalar(node)) return node.value;
     if (path.length >= DEPTH_MAX) {
       return this.#problem(node, path, `nested deeper than ${DEPTH_MAX} levels`);
