@@ -30,6 +30,11 @@ export const FAULTS = {
     retry: "never",
     says: "the guest lost the runner of a step",
   },
+  "job-not-understood": {
+    blame: "host",
+    retry: "elsewhere",
+    says: "this host's testbed does not understand the job",
+  },
   "image-unknown": {
     blame: "operator",
     retry: "never",

@@ -28,6 +28,11 @@ export type Input = {
   readonly from: string;
   /** Guest path, absolute. */
   readonly to: string;
+  /**
+   * `from` is a tar archive of what goes below `to`. It is unpacked in the guest and never on the host: whoever made it decides what
+   * is in it.
+   */
+  readonly isArchive?: boolean;
 };
 
 /** When a step runs, given how the steps before it went. */

@@ -1,3 +1,5 @@
+import { TIMER_MS_MAX } from "./deadline.ts";
+
 /** Waits for something to happen that may have happened already. One waits, many ring. */
 export class Bell {
   #hasRung = false;
@@ -14,7 +16,7 @@ export class Bell {
     if (!this.#hasRung && !signal.aborted && ms > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      const timer = setTimeout(resolve, ms);
+      const timer = setTimeout(resolve, Math.min(ms, TIMER_MS_MAX));
       signal.addEventListener("abort", this.#end, { once: true });
       await promise;
       clearTimeout(timer);

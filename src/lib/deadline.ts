@@ -1,5 +1,5 @@
 /** The longest delay that a timer holds; a longer one fires at once (https://nodejs.org/api/timers.html#settimeoutcallback-delay-args). */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /**
  * A signal that aborts after `ms`, with a reason made then. Any length works; it does not keep the process alive, and

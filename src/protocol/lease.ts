@@ -161,6 +161,14 @@ export const renewRequestSchema = {
       ...imageSchema,
       description: "As soon as it is known; the first one pins the job's image.",
     },
+    waitSeconds: {
+      type: "integer",
+      minimum: 0,
+      maximum: WAIT_SECONDS_MAX,
+      default: 0,
+      description:
+        "The answer may take so long, and comes as soon as somebody cancels the job: one held request instead of many that ask.",
+    },
   },
 } as const;
 

@@ -66,6 +66,10 @@ export function wireJobOf(file: JobFile, inputs: readonly WireInput[]): WireJob 
 
 /** A checked wire job with units resolved and defaults filled in; `pathOf` says where an input's content lies here. */
 export function specOfWireJob(job: WireJob, pathOf: (input: WireInput) => string): JobSpec {
-  const inputs = (job.inputs ?? []).map((input) => ({ from: pathOf(input), to: input.to }));
+  const inputs = (job.inputs ?? []).map((input) => ({
+    from: pathOf(input),
+    to: input.to,
+    ...(input.kind === "folder" ? { isArchive: true } : {}),
+  }));
   return jobSpecOf(job, inputs);
 }

@@ -24,6 +24,7 @@ export async function paperHouse() {
   const events: string[] = [];
   const journal: Journal = {
     enter: (phase) => events.push(`phase ${phase}`),
+    image: ({ name }) => events.push(`image ${name}`),
     requirement: (name, now) => events.push(`${now} ${name}`),
     inputsSent: (bytes, isAll) => events.push(`sent ${bytes}${isAll ? " in all" : ""}`),
     progress: (line) => events.push(line),

@@ -70,9 +70,19 @@ export interface AttemptBook {
   open(): Promise<readonly AttemptFolder[]>;
 }
 
+/** Whether somebody on this host said that it takes no work: remembered over restarts. */
+export interface DrainFlag {
+  /** Why, since when (ISO 8601); undefined while it works. */
+  readonly drained: { readonly why: string; readonly since: string } | undefined;
+  set(why: string): Promise<void>;
+  clear(): Promise<void>;
+}
+
 /** One attempt on disk. What one says of it is there after a power cut. */
 export interface AttemptFolder {
   readonly grant: Grant;
+  /** When it was begun, in milliseconds since 1970. */
+  readonly begunAtMs: number;
   /** For results: logs, console, artifacts. */
   readonly results: string;
   /** For inputs on their way to the guest. */

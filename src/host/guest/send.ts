@@ -11,11 +11,11 @@ import { readFile, unreadable } from "./read-file.ts";
 import { ConnectionLost } from "./ssh-errors.ts";
 import { Stall } from "./stall.ts";
 
-/** An input that was looked at: where it really is, and what it is. */
+/** An input that was looked at: where it really is, and what it is. An archive is of what a folder holds. */
 type Source = {
   readonly path: string;
   readonly to: string;
-  readonly isFolder: boolean;
+  readonly kind: "file" | "folder" | "archive";
   readonly bytes: number;
   readonly mode: number;
 };
@@ -59,19 +59,14 @@ export async function sendInputs(
   }
 }
 
-async function look({ from, to }: Input): Promise<Source> {
+async function look({ from, to, isArchive }: Input): Promise<Source> {
   try {
     const path = await realpath(from);
     const stats = await stat(path);
     if (!stats.isFile() && !stats.isDirectory()) throw new Error("neither a file nor a folder");
-    const { mode } = stats;
-    return {
-      path,
-      to: posix.normalize(to),
-      isFolder: stats.isDirectory(),
-      bytes: stats.size,
-      mode,
-    };
+    const { mode, size } = stats;
+    const kind = isArchive ? "archive" : stats.isDirectory() ? "folder" : "file";
+    return { path, to: posix.normalize(to), kind, bytes: size, mode };
   } catch (error) {
     throw unreadable(from, (error as Error).message, error);
   }
@@ -88,12 +83,11 @@ async function sendOne(
   { connection, source, thread, onPiece }: Sending,
   signal: AbortSignal,
 ): Promise<void> {
-  const command = source.isFolder ? folderCommand(source) : fileCommand(source);
+  const command = source.kind === "file" ? fileCommand(source) : folderCommand(source);
   using exec = await connection.exec(command, signal);
   exec.discard();
-  const content = source.isFolder
-    ? thread.readFolder(source.path)
-    : readFile(source.path, source.bytes);
+  const content =
+    source.kind === "folder" ? thread.readFolder(source.path) : readFile(source.path, source.bytes);
   try {
     for await (const piece of content) {
       await exec.write(piece);

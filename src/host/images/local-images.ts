@@ -4,8 +4,11 @@ import { Fault } from "#job/fault.ts";
 import { type ImageReference, parseImageReference } from "#job/image-reference.ts";
 import { SpawnError } from "#lib/spawn.ts";
 import { build } from "./build.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { packageVersions } from "./debian-packages.ts";
+import { freshDigest } from "./fresh-digest.ts";
 import { openImage, readManifest } from "./manifest.ts";
+import { type OfferedImage, offeredImages } from "./offered-images.ts";
 import { writeOverlay } from "./overlay.ts";
 import { checkPreconditions } from "./preconditions.ts";
 import { findRecipe, type Recipe, recipeNames } from "./recipe.ts";
@@ -20,22 +23,16 @@ import {
   writeEntry,
 } from "./store.ts";
 
-/** Where a host keeps images, and where their recipes are. */
-export type Catalogue = {
-  /** The store's folder, absolute; made when missing. QEMU's user must be able to pass through its parents. */
-  readonly store: string;
-  /** Folders of recipe folders, absolute, the first that has a name wins. */
-  readonly recipes: readonly string[];
-};
-
 /**
  * What makes a stored image out of date. `recipe`: the recipe folder changed, here or in the image that it begins with;
  * costs a millisecond. `packages`: also newer Debian packages; asks apt. `always`: build whatever is there.
  */
 export type Freshness = "recipe" | "packages" | "always";
 
-/** The images of this host, and `build`, which `testbed image build` calls. */
+/** The images of this host; and what `testbed image build` and the daemon ask for. */
 export type LocalImages = Images & {
+  /** What this host has or can make, the newest of a name first. */
+  offered(): Promise<readonly OfferedImage[]>;
   /** Builds an image when it is out of date and returns what its name means then. Throws like `resolve`. */
   build(
     name: string,
@@ -60,6 +57,7 @@ export function localImages(catalogue: Catalogue): LocalImages {
     },
     overlay: (image, path, diskMiB, signal) =>
       translated(signal, () => writeOverlay(image, path, diskMiB)),
+    offered: () => offeredImages(catalogue),
     build: (name, freshness, { onProgress, signal }) => {
       const work: Work = { catalogue, freshness, onProgress, signal };
       return translated(signal, () => resolve(work, name));
@@ -126,29 +124,21 @@ async function upToDate(work: Work, recipe: Recipe, above: readonly string[]): P
   if (above.includes(name))
     throw new Fault("image-build-failed", `recipe ${name} begins with itself: ${above.join(", ")}`);
   const tell = (line: string) => work.onProgress(`image ${name}: ${line}`);
-  const stored = work.freshness === "recipe" ? await freshDigest(work, recipe) : undefined;
+  const stored =
+    work.freshness === "recipe" ? await freshDigest(work.catalogue, recipe) : undefined;
   if (stored !== undefined) return openImage(imageFolder(store, stored), stored);
 
   using _ = await lockName(store, name, {
     onWait: () => tell("waiting for another process that builds it"),
     signal: work.signal,
   });
-  const builtMeanwhile = work.freshness === "recipe" ? await freshDigest(work, recipe) : undefined;
+  const builtMeanwhile =
+    work.freshness === "recipe" ? await freshDigest(work.catalogue, recipe) : undefined;
   if (builtMeanwhile !== undefined)
     return openImage(imageFolder(store, builtMeanwhile), builtMeanwhile);
   await sweepBuilds(store, name);
   // Awaited here: a promise handed on would outlive the lock.
   return await rebuild(work, recipe, { chain: [...above, name], tell });
-}
-
-/** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */
-async function freshDigest(work: Work, recipe: Recipe): Promise<string | undefined> {
-  const entry = await readEntry(work.catalogue.store, recipe.name);
-  if (entry === undefined || entry.recipe !== recipe.hash) return undefined;
-  if (recipe.from === undefined) return entry.current;
-  const base = await findRecipe(work.catalogue.recipes, recipe.from);
-  const baseDigest = base && (await freshDigest(work, base));
-  return baseDigest !== undefined && baseDigest === entry.base ? entry.current : undefined;
 }
 
 /** Under the name's lock: makes what the recipe needs, builds unless nothing changed, and writes the entry. */

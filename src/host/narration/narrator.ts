@@ -71,6 +71,10 @@ export class Narrator implements Journal, Disposable {
     if (phase === "preparing" || phase === "booting") this.#screen.line(words ?? phase);
   }
 
+  image({ name, version, digest }: { name: string; version: string; digest: string }): void {
+    this.#screen.line(`image ${name}:${version}, sha256 ${digest.slice(0, 12)}`);
+  }
+
   requirement(name: string, state: "waiting" | "met"): void {
     if (state === "waiting") this.#do(`waiting: ${printable(name)}`);
   }

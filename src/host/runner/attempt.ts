@@ -46,6 +46,8 @@ export type AttemptReport = {
 /** Gets told as an attempt goes; every member returns at once and never throws. */
 export type Journal = {
   enter(phase: Phase): void;
+  /** The image that the attempt runs from is known. */
+  image(image: NonNullable<AttemptReport["image"]>): void;
   /** A requirement of the readiness list is waited for, or met after `elapsedMs`. */
   requirement(name: string, state: "waiting" | "met", elapsedMs: number): void;
   /** How many bytes of the inputs have been sent, told often; `isAll` once, at the end. */

@@ -77,6 +77,7 @@ async function walk(
   await mkdir(join(order.resultsFolder, RESULT_NAMES.steps), { recursive: true });
   const image = await house.images.resolve(spec.image, (line) => journal.progress(line), signal);
   chronicle.draft.image = { name: image.name, version: image.version, digest: image.digest };
+  journal.image(chronicle.draft.image);
   const acceleration = await settleAcceleration(house, order.acceleration, journal, signal);
   chronicle.draft.acceleration = acceleration;
   if (acceleration === "tcg") journal.progress(EMULATION_WARNING);

@@ -21,6 +21,8 @@ const NAMES = {
   setAside: "set-aside.txt",
 } as const;
 
+type Begun = Pick<AttemptFolder, "grant" | "begunAtMs">;
+
 const FOLDER = /^[0-9a-f]{16}-[0-9]{1,3}$/;
 const MAKING = "making-";
 const GONE = "gone-";
@@ -68,7 +70,8 @@ async function begin(folder: string, grant: Grant): Promise<AttemptFolder | unde
   await rm(making, { recursive: true, force: true });
   await mkdir(join(making, NAMES.results), { recursive: true, mode: 0o700 });
   await mkdir(join(making, NAMES.inputs), { mode: 0o700 });
-  await writeAtomically(join(making, NAMES.grant), `${JSON.stringify(grant)}\n`, 0o600);
+  const begun: Begun = { grant, begunAtMs: Date.now() };
+  await writeAtomically(join(making, NAMES.grant), `${JSON.stringify(begun)}\n`, 0o600);
   try {
     await rename(making, join(folder, name));
   } catch (error) {
@@ -78,7 +81,7 @@ async function begin(folder: string, grant: Grant): Promise<AttemptFolder | unde
     throw error;
   }
   await syncFolder(folder);
-  return folderOf(folder, name, grant);
+  return folderOf(folder, name, begun);
 }
 
 /** An attempt as it was left; undefined when it was set aside, or when its lease cannot be read: then nobody can be told of it. */
@@ -86,14 +89,14 @@ async function openOne(folder: string, name: string): Promise<AttemptFolder | un
   const path = join(folder, name);
   const aside = await readFile(join(path, NAMES.setAside)).catch(() => undefined);
   if (aside !== undefined) return undefined;
-  const grant = await readJson<Grant>(join(path, NAMES.grant));
-  return grant === undefined ? undefined : folderOf(folder, name, grant);
+  const begun = await readJson<Begun>(join(path, NAMES.grant));
+  return begun === undefined ? undefined : folderOf(folder, name, begun);
 }
 
-function folderOf(folder: string, name: string, grant: Grant): AttemptFolder {
+function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
   const path = join(folder, name);
   return {
-    grant,
+    ...begun,
     results: join(path, NAMES.results),
     inputs: join(path, NAMES.inputs),
     output: join(path, NAMES.output),

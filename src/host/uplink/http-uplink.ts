@@ -5,22 +5,18 @@ import {
   NotTaken,
   type Uplink,
 } from "#host/daemon/ports.ts";
-import { checkJobFile } from "#job/job-file-checks.ts";
 import { NoAnswer } from "#lib/http-client.ts";
 import { retry } from "#lib/retry.ts";
-import { compileSchema } from "#lib/validate.ts";
 import type { Grant, LeaseRequest, RenewReply, RenewRequest } from "#protocol/lease.ts";
 import { Refused } from "#protocol/refused.ts";
 import type { ServiceClient } from "#protocol/service-client.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
-import { type WireInput, wireJobSchema } from "#protocol/wire-job.ts";
+import type { WireInput } from "#protocol/wire-job.ts";
 import { fetchInput } from "./fetch-input.ts";
 import { sendArtifact } from "./send-artifact.ts";
 import { LogSender } from "./send-log.ts";
 
 const PAUSES = { firstMs: 500, longestMs: 30_000 } as const;
-
-const jobViolations = compileSchema(wireJobSchema);
 
 /** The job service over HTTP. */
 export class HttpUplink implements Uplink {
@@ -98,12 +94,4 @@ export class HttpUplink implements Uplink {
 /** A token may be put right at the service without this host's doing: what was accepted is delivered then. */
 function isToken(error: unknown): boolean {
   return error instanceof Refused && (error.status === 401 || error.status === 403);
-}
-
-/** What is wrong with a leased job, in words; undefined when this host can read it. A newer service may know more than we do. */
-export function wrongWithJob({ job }: Grant): string | undefined {
-  const [violation] = jobViolations(job);
-  if (violation !== undefined) return `${violation.path.join(".")}: ${violation.says.join(", ")}`;
-  const [finding] = checkJobFile(job);
-  return finding === undefined ? undefined : `${finding.path.join(".")} ${finding.says}`;
 }

@@ -8,6 +8,9 @@ export type LeasedAttempt = {
   hasLogs: boolean;
 };
 
+/** What is followed: whatever happens to a job, or only that somebody cancels it, which its host waits for. */
+type Change = "any" | "cancel";
+
 /**
  * Which jobs change, for those who follow them: every change but that of passing time goes through this process. Whoever
  * follows must look now and then all the same.
@@ -17,8 +20,8 @@ export class JobChanges {
   readonly #leases = new Map<string, LeasedAttempt>();
 
   /** Tells the followers of a job. */
-  tell(jobId: string): void {
-    for (const listener of this.#listeners.get(jobId) ?? []) listener();
+  tell(jobId: string, what: Change = "any"): void {
+    for (const listener of this.#listeners.get(`${what} ${jobId}`) ?? []) listener();
   }
 
   /** Tells the followers of a lease's job, when the lease is remembered. */
@@ -27,15 +30,16 @@ export class JobChanges {
     if (attempt !== undefined) this.tell(attempt.jobId);
   }
 
-  /** Calls `listener` at each change of a job. Returns what ends it. */
-  follow(jobId: string, listener: () => void): Disposable {
-    const listeners = this.#listeners.get(jobId) ?? new Set();
+  /** Calls `listener` when `what` happens to a job. Returns what ends it. */
+  follow(jobId: string, listener: () => void, what: Change = "any"): Disposable {
+    const key = `${what} ${jobId}`;
+    const listeners = this.#listeners.get(key) ?? new Set();
     listeners.add(listener);
-    this.#listeners.set(jobId, listeners);
+    this.#listeners.set(key, listeners);
     return {
       [Symbol.dispose]: () => {
         listeners.delete(listener);
-        if (listeners.size === 0) this.#listeners.delete(jobId);
+        if (listeners.size === 0) this.#listeners.delete(key);
       },
     };
   }

@@ -70,6 +70,7 @@ export function jobHandlers(
       await jobFor(rooms, token, path.job);
       const job = await store.cancel(path.job, body.why ?? `cancelled by ${token.name}`);
       changes.tell(path.job);
+      changes.tell(path.job, "cancel");
       return { status: 200, json: job };
     },
 

@@ -1,8 +1,9 @@
 import type { TokenView } from "#protocol/token.ts";
-import type { NotHeld } from "#service/ports.ts";
 import type { HandlersOf } from "./ask.ts";
+import { held, notHeld } from "./held.ts";
 import { readAll } from "./read-all.ts";
 import { Refusal } from "./refusal.ts";
+import { renewLease } from "./renew-lease.ts";
 import type { Rooms } from "./rooms.ts";
 import { haveReply, takeUpload } from "./upload.ts";
 
@@ -33,13 +34,7 @@ export function leaseHandlers(
       return { status: 200, json: grant };
     },
 
-    async renewLease({ token, path: { lease }, body }) {
-      const renewed = await store.renew(lease, token.name, body);
-      if (renewed.kind !== "renewed") throw notHeld(renewed);
-      const { kind: _, ...reply } = renewed;
-      changes.tellLease(lease);
-      return { status: 200, json: reply };
-    },
+    renewLease: (ask) => renewLease(rooms, ask),
 
     async writeLog({ token, path: { lease, log }, query: { offset }, source, sourceBytes }) {
       if (offset + sourceBytes > limits.logBytes)
@@ -94,18 +89,4 @@ async function keepLogs({ store, logs, changes }: Rooms, lease: string, token: T
   // A lease that does not hold is the store's to judge: it knows repeats of a verdict.
   const found = known ?? (await store.holds(lease, token.name));
   if ("jobId" in found) await logs.keep(found.jobId, found.attempt);
-}
-
-async function held({ store, changes }: Rooms, lease: string, token: TokenView) {
-  const found = await store.holds(lease, token.name);
-  if (found.kind !== "held") throw notHeld(found);
-  // Whether it wrote logs before a restart is not known.
-  changes.remember(lease, { jobId: found.jobId, attempt: found.attempt, hasLogs: true });
-  return found;
-}
-
-function notHeld(found: NotHeld): Refusal {
-  return found.kind === "fenced"
-    ? new Refusal("fenced", { detail: found.why })
-    : new Refusal("not-found", { detail: "no such lease of this host" });
 }

@@ -51,6 +51,7 @@ function journalTo(lines: string[]): Journal {
   const ignore = () => undefined;
   return {
     enter: ignore,
+    image: ignore,
     requirement: ignore,
     inputsSent: ignore,
     progress: (line) => lines.push(line),

@@ -1,0 +1,192 @@
+import { join } from "node:path";
+import { settleAcceleration } from "#host/runner/settle-acceleration.ts";
+import { STATE_NAMES } from "#host/runner/state-folder.ts";
+import { type Inventory, sweep } from "#host/runner/sweep.ts";
+import { Fault } from "#job/fault.ts";
+import { FileLock } from "#lib/file-lock.ts";
+import { retry } from "#lib/retry.ts";
+import type { LeaseRequest, Room } from "#protocol/lease.ts";
+import { Attempts, type AttemptView } from "./attempts.ts";
+import type { DaemonLog } from "./daemon-log.ts";
+import type { AttemptBook, DrainFlag } from "./ports.ts";
+import { hostFacts, type Limits, roomOf } from "./room.ts";
+import type { Workbench } from "./run-lease.ts";
+import { type Offer, takeLeases } from "./take-leases.ts";
+
+const FLUSH_MS = 5_000;
+const PAUSES = { firstMs: 1_000, longestMs: 60_000 } as const;
+
+/** What a daemon is made of. */
+export type DaemonParts = Workbench & {
+  readonly host: string;
+  readonly hostCpus: number;
+  readonly versions: LeaseRequest["versions"];
+  readonly labels: readonly string[];
+  readonly limits: Limits;
+  /** Whether machines may run without KVM, of which QEMU promises no protection from what runs in them. */
+  readonly mayEmulate: boolean;
+  readonly images: () => Promise<LeaseRequest["images"]>;
+  readonly book: AttemptBook;
+  readonly drain: DrainFlag;
+  readonly log: DaemonLog;
+};
+
+/** What a daemon does now, for people. */
+export type DaemonStatus = {
+  readonly host: string;
+  /** working: takes leases. holding: would, but for `why`. draining: finishes what runs. drained: nothing runs. */
+  readonly state: "working" | "holding" | "draining" | "drained";
+  readonly why?: string;
+  readonly capacity: Room;
+  readonly free: Room;
+  readonly acceleration?: "kvm" | "tcg";
+  /** What the last question to the service came to; missing when it answers. */
+  readonly serviceTrouble?: string;
+  readonly attempts: readonly AttemptView[];
+};
+
+/**
+ * A host at work: takes leases, runs each in a machine of its own and reports, until it is told to stop; then machines are left as
+ * they are, for the next daemon.
+ */
+export class Daemon {
+  readonly #parts: DaemonParts;
+  readonly #stopping = new AbortController();
+  readonly #attempts: Attempts;
+  #changed = new AbortController();
+  #acceleration: "kvm" | "tcg" | undefined;
+  #notReady: string | undefined = "it is starting";
+
+  constructor(parts: DaemonParts) {
+    this.#parts = parts;
+    const { signal } = this.#stopping;
+    this.#attempts = new Attempts(parts, parts.log, () => this.#change(), signal);
+  }
+
+  /** Works until `stop` aborts, then says what is left to be said within five seconds. Throws nothing that may pass. */
+  async run(stop: AbortSignal): Promise<void> {
+    const { book, log, uplink } = this.#parts;
+    for (const folder of await book.open()) this.#attempts.takeOver(folder);
+    void this.#prepare(stop).catch((error: Error) => {
+      if (stop.aborted) return;
+      this.#notReady = error.message;
+      log.error({ error: error.message }, "this host takes no work");
+    });
+    const attempts = this.#attempts;
+    const offer = () => this.#offer();
+    await takeLeases(
+      { uplink, book, attempts, log, offer, changed: () => this.#changed.signal },
+      stop,
+    );
+    log.info({ attempts: attempts.views.length }, "stopping");
+    await attempts.flush(AbortSignal.timeout(FLUSH_MS));
+    this.#stopping.abort(new Error("the daemon stops"));
+  }
+
+  /** Takes nothing new, and finishes what runs; also after a restart. Twice is safe. */
+  async drain(why: string): Promise<void> {
+    await this.#parts.drain.set(why);
+    this.#parts.log.info({ why }, "drained");
+    this.#change();
+  }
+
+  /** Takes work again. Twice is safe. */
+  async resume(): Promise<void> {
+    await this.#parts.drain.clear();
+    this.#parts.log.info({}, "resumed");
+    this.#change();
+  }
+
+  async status(): Promise<DaemonStatus> {
+    const { host, uplink } = this.#parts;
+    const { capacity, free, hold } = await this.#room();
+    const attempts = this.#attempts.views;
+    const { trouble } = uplink;
+    const { drained } = this.#parts.drain;
+    const why = drained?.why ?? this.#notReady ?? hold;
+    const isIdle = this.#attempts.claims.length === 0;
+    const state =
+      drained === undefined
+        ? why === undefined
+          ? "working"
+          : "holding"
+        : isIdle
+          ? "drained"
+          : "draining";
+    return {
+      host,
+      state,
+      ...(why === undefined ? {} : { why }),
+      capacity,
+      free,
+      ...(this.#acceleration === undefined ? {} : { acceleration: this.#acceleration }),
+      ...(trouble === undefined ? {} : { serviceTrouble: trouble }),
+      attempts,
+    };
+  }
+
+  /** Sweeps what an earlier daemon left, and finds out how machines run here. libvirt may be away for a while. */
+  async #prepare(stop: AbortSignal): Promise<void> {
+    const { house, acceleration, mayEmulate, log } = this.#parts;
+    const mayPass = (error: unknown) => {
+      const { code, message } = Fault.from(error);
+      log.warn({ error: message }, "this host is not ready yet");
+      this.#notReady = message;
+      return code === "bug" ? undefined : 0;
+    };
+    const found = await retry(
+      async () => {
+        await this.#sweep(stop);
+        const journal = { progress: (line: string) => log.info({}, line) };
+        return await settleAcceleration(house, acceleration, journal, stop);
+      },
+      mayPass,
+      PAUSES,
+      stop,
+    );
+    this.#acceleration = found;
+    if (found === "tcg" && !mayEmulate) {
+      throw new Error(
+        "machines would be emulated here, without KVM, which protects this host from nothing; when that is well, say emulation: allowed in the configuration",
+      );
+    }
+    this.#notReady = undefined;
+    this.#change();
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { house, log } = this.#parts;
+    const { state, hypervisor } = house;
+    using _ = await FileLock.take(join(state.path, STATE_NAMES.admissionLock), signal);
+    const { swept, failed }: Inventory = await sweep(state, hypervisor, signal);
+    for (const name of swept) log.info({ machine: name }, "swept a machine whose daemon is gone");
+    for (const { name, error } of failed)
+      log.warn({ machine: name, error: (error as Error).message }, "could not sweep a machine");
+  }
+
+  async #offer(): Promise<Offer> {
+    const { host, versions, images, labels } = this.#parts;
+    const { capacity, free } = await this.#room();
+    const isClosed = this.#parts.drain.drained !== undefined || this.#notReady !== undefined;
+    return {
+      host,
+      versions,
+      images: await images(),
+      labels: [...labels],
+      capacity,
+      free: isClosed ? { ...free, slots: 0 } : free,
+      acceleration: this.#acceleration ?? "tcg",
+    };
+  }
+
+  async #room() {
+    const { house, hostCpus, limits } = this.#parts;
+    return roomOf(limits, await hostFacts(house.state.path, hostCpus), this.#attempts.claims);
+  }
+
+  #change(): void {
+    const before = this.#changed;
+    this.#changed = new AbortController();
+    before.abort(new Error("there may be more room now"));
+  }
+}

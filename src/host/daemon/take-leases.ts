@@ -1,0 +1,66 @@
+import { Bell } from "#lib/bell.ts";
+import type { LeaseRequest } from "#protocol/lease.ts";
+import type { Attempts } from "./attempts.ts";
+import { claimOf } from "./claim.ts";
+import type { DaemonLog } from "./daemon-log.ts";
+import type { AttemptBook, Uplink } from "./ports.ts";
+
+/** Where there is no room now, whether there is some is looked at again after so long; else one long poll follows the other. */
+const WAIT_SECONDS = { full: 10, free: 30 } as const;
+
+const AFTER_TROUBLE_MS = 10_000;
+
+/** What the host says of itself when it asks for work; `waitSeconds` and `requestId` are the loop's affair. */
+export type Offer = Omit<LeaseRequest, "waitSeconds" | "requestId">;
+
+export type LeaseTaking = {
+  readonly uplink: Uplink;
+  readonly book: AttemptBook;
+  readonly attempts: Attempts;
+  readonly log: DaemonLog;
+  /** What is free now; nothing while the host is drained. */
+  readonly offer: () => Promise<Offer>;
+  /** Aborts when an offer that is being waited with is no longer true, since there is more room now. */
+  readonly changed: () => AbortSignal;
+};
+
+/**
+ * Asks for work and begins it, until `stop` aborts. A host without room asks, too, with nothing to offer: so the service knows that it
+ * lives. A lease whose answer was lost comes with the next one, since the same request id is used until a lease is noted on disk.
+ */
+export async function takeLeases(taking: LeaseTaking, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    try {
+      await takeOne(taking, stop);
+    } catch (error) {
+      if (stop.aborted) return;
+      taking.log.error({ error: (error as Error).message }, "no work could be taken");
+      await new Bell().heard(AFTER_TROUBLE_MS, stop);
+    }
+  }
+}
+
+async function takeOne(
+  { uplink, book, attempts, log, offer, changed }: LeaseTaking,
+  stop: AbortSignal,
+): Promise<void> {
+  const outdated = changed();
+  const offered = await offer();
+  const waitSeconds = offered.free.slots > 0 ? WAIT_SECONDS.free : WAIT_SECONDS.full;
+  const request = { ...offered, requestId: await book.requestId(), waitSeconds };
+  const grant = await uplink
+    .take(request, AbortSignal.any([stop, outdated]))
+    .catch((error: unknown) => {
+      if (outdated.aborted && !stop.aborted) return undefined;
+      throw error;
+    });
+  if (grant === undefined) return;
+  const folder = await book.begin(grant);
+  const about = { job: grant.jobId, attempt: grant.attempt };
+  if (folder === undefined) {
+    log.warn(about, "the service gave a lease again that was known here; it is not begun twice");
+    return;
+  }
+  log.info({ ...about, image: grant.job.image }, "attempt begins");
+  attempts.begin(folder, claimOf(grant, offered.images));
+}

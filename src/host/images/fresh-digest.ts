@@ -1,0 +1,16 @@
+import type { Catalogue } from "./catalogue.ts";
+import { findRecipe, type Recipe } from "./recipe.ts";
+import { readEntry } from "./store.ts";
+
+/** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */
+export async function freshDigest(
+  catalogue: Catalogue,
+  recipe: Recipe,
+): Promise<string | undefined> {
+  const entry = await readEntry(catalogue.store, recipe.name);
+  if (entry === undefined || entry.recipe !== recipe.hash) return undefined;
+  if (recipe.from === undefined) return entry.current;
+  const base = await findRecipe(catalogue.recipes, recipe.from);
+  const baseDigest = base && (await freshDigest(catalogue, base));
+  return baseDigest !== undefined && baseDigest === entry.base ? entry.current : undefined;
+}

@@ -1,0 +1,50 @@
+import type { Catalogue } from "./catalogue.ts";
+import { freshDigest } from "./fresh-digest.ts";
+import { readManifest } from "./manifest.ts";
+import { findRecipe, recipeNames } from "./recipe.ts";
+import { imageFolder, readEntry, storedNames } from "./store.ts";
+
+/** An image as a host offers it. */
+export type OfferedImage = {
+  readonly name: string;
+  readonly version: string;
+  /** Missing while it would have to be built first. */
+  readonly digest?: string;
+  readonly memoryMiBMin?: number;
+};
+
+/**
+ * What this host has or can make: for each name what the bare name means first, then other versions in the store. What cannot be
+ * read is left out: whoever asks for it is told why.
+ */
+export async function offeredImages(catalogue: Catalogue): Promise<readonly OfferedImage[]> {
+  const { store, recipes } = catalogue;
+  const names = new Set([...(await recipeNames(recipes)), ...(await storedNames(store))]);
+  const found: OfferedImage[] = [];
+  for (const name of [...names].sort()) {
+    found.push(...(await ofName(catalogue, name).catch(() => [])));
+  }
+  return found;
+}
+
+async function ofName(catalogue: Catalogue, name: string): Promise<readonly OfferedImage[]> {
+  const { store, recipes } = catalogue;
+  const [recipe, entry] = [await findRecipe(recipes, name), await readEntry(store, name)];
+  const fresh = recipe === undefined ? entry?.current : await freshDigest(catalogue, recipe);
+  const offered: OfferedImage[] = [];
+  if (fresh !== undefined) offered.push(await stored(store, fresh));
+  else if (recipe !== undefined) offered.push(toMake(recipe));
+  for (const [version, digest] of Object.entries(entry?.versions ?? {})) {
+    if (version !== offered[0]?.version) offered.push(await stored(store, digest));
+  }
+  return offered;
+}
+
+async function stored(store: string, digest: string): Promise<OfferedImage> {
+  const { name, version, memoryMiBMin } = await readManifest(imageFolder(store, digest), digest);
+  return { name, version, digest, memoryMiBMin };
+}
+
+function toMake({ name, version, memoryMiBMin }: OfferedImage): OfferedImage {
+  return { name, version, ...(memoryMiBMin === undefined ? {} : { memoryMiBMin }) };
+}
