@@ -37,8 +37,12 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "make, list and revoke tokens of the job service",
     load: async () => (await import("./token.ts")).tokenCommand(),
   },
+  "check-config": {
+    summary: "say what is wrong with a configuration file, and what holds",
+    load: async () => (await import("./check-config.ts")).checkConfigCommand(),
+  },
   schema: {
-    summary: "print the JSON Schema of the job file, the verdict or an error",
+    summary: "print the JSON Schema of a file or an answer",
     load: async () => (await import("./schema.ts")).schemaCommand(),
   },
 };

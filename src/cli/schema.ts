@@ -1,15 +1,22 @@
 import { Argument, Command } from "commander";
+import { serviceConfigSchema } from "#config/service-config.ts";
 import { jobFileSchema } from "#job/job-file-schema.ts";
 import { errorSchema } from "./error-schema.ts";
 import { printAnswer } from "./print-answer.ts";
 import { verdictSchema } from "./verdict-schema.ts";
 
-const SCHEMAS = { job: jobFileSchema, verdict: verdictSchema, error: errorSchema } as const;
+const SCHEMAS = {
+  job: jobFileSchema,
+  verdict: verdictSchema,
+  error: errorSchema,
+  service: serviceConfigSchema,
+} as const;
 
 const HELP_AFTER = `
 job      the job file
 verdict  verdict.json, which is also what 'testbed run --json' prints
 error    what any command with --json prints when it has no answer
+service  the job service's configuration file
 
 All are JSON Schema 2020-12. An editor with YAML support completes and checks job files
 with the first: save the schema, and begin the job file with
@@ -22,10 +29,10 @@ Examples:
   $ testbed schema error
 `;
 
-/** `testbed schema job|verdict|error`. */
+/** `testbed schema job|verdict|error|service`. */
 export function schemaCommand(): Command {
   return new Command("schema")
-    .summary("print the JSON Schema of the job file, the verdict or an error")
+    .summary("print the JSON Schema of a file or an answer")
     .description("Prints a JSON Schema on standard output.")
     .addArgument(new Argument("<which>", "which schema").choices(Object.keys(SCHEMAS)))
     .addHelpText("after", HELP_AFTER)

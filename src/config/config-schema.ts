@@ -36,6 +36,9 @@ export type ConfigSchema = {
 
 /** The whole file: a mapping of known keys. */
 export type ConfigFileSchema = ConfigSchema & {
+  readonly $schema?: string;
+  readonly $id?: string;
+  readonly title?: string;
   readonly type: "object";
   readonly additionalProperties: false;
   readonly properties: Readonly<Record<string, ConfigSchema>>;

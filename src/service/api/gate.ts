@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { isLoopback } from "#lib/listen-address.ts";
 import type { Route } from "#protocol/route.ts";
 import type { TokenView } from "#protocol/token.ts";
 import type { Store } from "#service/ports.ts";
-import { Buckets, isLoopback, type Limits, subscriberOf } from "./limits.ts";
+import { Buckets, type Limits, subscriberOf } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Where a request comes from. Without an address it came through the Unix socket. */

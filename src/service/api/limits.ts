@@ -92,8 +92,3 @@ export function subscriberOf(address: string): string {
   const zeros = tail === undefined ? 0 : 8 - groups.length - rest.length;
   return [...groups, ...Array<string>(zeros).fill("0"), ...rest].slice(0, 4).join(":");
 }
-
-/** Whether an address is this machine's own: then a proxy or a developer, not to be limited as one stranger. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || /^(::ffff:)?127\./.test(address);
-}

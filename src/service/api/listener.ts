@@ -3,10 +3,10 @@ import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import type { ListenAddress } from "#lib/listen-address.ts";
 import { answerBadClient } from "./bad-client.ts";
 import type { HttpApp } from "./http-app.ts";
 import type { Limits } from "./limits.ts";
-import type { ListenAddress } from "./listen-address.ts";
 
 /** A certificate chain and its key, as PEM texts. */
 export type Certificate = { readonly cert: string; readonly key: string };

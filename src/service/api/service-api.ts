@@ -1,3 +1,4 @@
+import type { ListenAddress } from "#lib/listen-address.ts";
 import type { Contents, Logs, Space } from "#service/file-ports.ts";
 import type { Store } from "#service/ports.ts";
 import { Gate, hashOf } from "./gate.ts";
@@ -5,7 +6,6 @@ import { type HttpApp, openHttpApp } from "./http-app.ts";
 import { JobChanges } from "./job-changes.ts";
 import { LeaseWaiters } from "./lease-waiters.ts";
 import { LIMITS, type Limits } from "./limits.ts";
-import type { ListenAddress } from "./listen-address.ts";
 import { type Certificate, type Listener, listen } from "./listener.ts";
 import { Metrics } from "./metrics.ts";
 

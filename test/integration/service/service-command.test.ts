@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { get } from "node:https";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -183,4 +183,50 @@ test("a token of no known role, and a folder that is not there, are mistakes", a
   await mkdir(state);
   const empty = await testbed("token", "list", "--state", state);
   expect(empty).toMatchObject({ exitCode: 0, stdout: "There are no tokens.\n" });
+});
+
+test("the configuration file holds, and options win over it", async () => {
+  const folder = await scratchFolder();
+  onTestFinished(async () => await folder[Symbol.asyncDispose]());
+  const file = join(folder.path, "service.yaml");
+  await writeFile(file, `state: ${state}-not\nlisten: [ "[::1]:0" ]\nlimits: { content: 1MiB }\n`);
+  const service = await start("--config", file);
+  expect(service.said()).not.toContain("[::1]");
+  const ada = await tokenOf("ada", "submitter");
+  const upload = `/v1/inputs/${DIGEST}?offset=0&total=${2 ** 20 + 1}`;
+  expect((await ask(service.url, ada, ["PUT", upload, "x"])).status).toBe(413);
+  await stop(service, "SIGTERM");
+  await writeFile(file, `lisen: []\nlisten: [ "0.0.0.0:0" ]\n`);
+  const wrong = await testbed("service", "--config", file);
+  expect(wrong).toMatchObject({ exitCode: 2, stdout: "" });
+  expect(wrong.stderr).toContain(`${file}:1:1: lisen: unknown key; did you mean 'listen'?`);
+  await writeFile(file, `listen: [ "0.0.0.0:0" ]\n`);
+  const open = await testbed("service", "--config", file);
+  expect(open.stderr).toContain(`${file}:1:11: listen.0: is '0.0.0.0:0', beyond this machine`);
+  const flag = await testbed("service", "--config", file, "--listen", "1.2.3.4:x");
+  expect(flag.stderr).toContain("--listen: is '1.2.3.4:x'; must be");
+});
+
+test("a key that others may read is refused", async () => {
+  const folder = await scratchFolder();
+  onTestFinished(async () => await folder[Symbol.asyncDispose]());
+  const key = join(folder.path, "key.pem");
+  await writeFile(key, "secret", { mode: 0o644 });
+  const answer = await testbed("service", "--state", state, "--tls-cert", key, "--tls-key", key);
+  expect(answer).toMatchObject({ exitCode: 2 });
+  expect(answer.stderr).toMatch(
+    /^tls\.key: .*key\.pem: may be read or changed by others \(mode 0644\)/,
+  );
+});
+
+test("check-config prints what holds, or everything that is wrong", async () => {
+  const right = await testbed("check-config", "service", join(ROOT, "config/service.yaml"));
+  expect(right).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(right.stdout).toContain("lease: 5m\n");
+  expect(right.stdout).toContain("  content: 64GiB\n");
+  const json = await testbed("check-config", "service", "/dev/null", "--json");
+  expect(json).toMatchObject({ exitCode: 2 });
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    error: { exitCode: 2, problems: [{ says: "is not a regular file" }] },
+  });
 });

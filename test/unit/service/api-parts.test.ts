@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Bell } from "#lib/bell.ts";
-import { Buckets, isLoopback, subscriberOf } from "#service/api/limits.ts";
-import { isLocal, listenAddressText, parseListenAddress } from "#service/api/listen-address.ts";
+import { isLocal, isLoopback, listenAddressText, parseListenAddress } from "#lib/listen-address.ts";
+import { Buckets, subscriberOf } from "#service/api/limits.ts";
 
 describe("addresses to listen on", () => {
   test.each(["unix:/run/x.sock", "127.0.0.1:8420", "[::1]:0", "[2001:db8::1]:443", "0.0.0.0:80"])(

@@ -1,7 +1,6 @@
 import { isIP } from "node:net";
-import { isLoopback } from "./limits.ts";
 
-/** Where the service listens. */
+/** Where a server listens. */
 export type ListenAddress =
   | { readonly kind: "unix"; readonly path: string }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number };
@@ -28,6 +27,11 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
 /** Whether what is said there stays on this machine, so that it may go without TLS. */
 export function isLocal(address: ListenAddress): boolean {
   return address.kind === "unix" || isLoopback(address.host);
+}
+
+/** Whether an address is this machine's own. */
+export function isLoopback(address: string): boolean {
+  return address === "::1" || /^(::ffff:)?127\./.test(address);
 }
 
 /** As `parseListenAddress` reads it. */
