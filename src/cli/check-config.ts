@@ -1,12 +1,17 @@
 import { Argument, Command } from "commander";
 import { readConfigFile } from "#config/config-file.ts";
 import { configData } from "#config/config-value.ts";
+import { checkDaemonConfig, daemonConfigSchema } from "#config/daemon-config.ts";
 import { checkServiceConfig, serviceConfigSchema } from "#config/service-config.ts";
 import { yamlText } from "#lib/yaml-text.ts";
 import { printAnswer } from "./print-answer.ts";
 
 /** Reads a configuration file of each kind, and returns it as plain data with all defaults. Throws `ConfigError`. */
 const KINDS = {
+  daemon: async (file: string) => {
+    const config = await readConfigFile(file, daemonConfigSchema, checkDaemonConfig);
+    return configData(daemonConfigSchema, config);
+  },
   service: async (file: string) => {
     const config = await readConfigFile(file, serviceConfigSchema, checkServiceConfig);
     return configData(serviceConfigSchema, config);

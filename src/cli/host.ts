@@ -1,14 +1,110 @@
-import type { Config } from "#config/config.ts";
-import { runAttempts } from "#host/runner/run-attempts.ts";
-import { openHouse } from "./house.ts";
-import type { Host } from "./run-job-file.ts";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { Command } from "commander";
+import { readConfig } from "#config/config.ts";
+import { LOCAL_ROUTES, LOCAL_SOCKET, type LocalRouteName } from "#host/api/local-routes.ts";
+import type { DaemonStatus } from "#host/daemon/daemon.ts";
+import { HttpClient, NoAnswer } from "#lib/http-client.ts";
+import { printable } from "#lib/printable.ts";
+import { bytesInWords } from "#lib/words.ts";
+import { LOCAL } from "./daemon-settings.ts";
+import { UsageError } from "./exit-code.ts";
+import { printAnswer } from "./print-answer.ts";
 
-/** This host as `testbed run` needs it. */
-export async function openHost(config: Config): Promise<Host> {
-  const house = await openHouse(config);
-  return {
-    state: house.state,
-    runAttempts: (order, journal, signal) => runAttempts(house, order, journal, signal),
-    [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
-  };
+const ANSWER_MS = 60_000;
+
+const HELP_AFTER = `
+These talk to the daemon on this host, through daemon.sock in its state folder; hosts of
+the whole lab are 'testbed hosts', 'testbed drain' and 'testbed resume'.
+
+Examples:
+  $ testbed host status
+  $ testbed host drain --why 'new disk on Monday'
+  $ testbed host resume
+`;
+
+type Options = { readonly state?: string; readonly json?: boolean; readonly why?: string };
+
+/** `testbed host`. */
+export function hostCommand(): Command {
+  const host = new Command("host")
+    .summary("talk to the daemon on this host")
+    .description("Talks to the daemon on this host.")
+    .addHelpText("after", HELP_AFTER);
+  const add = (name: LocalRouteName, says: string) =>
+    host
+      .command(name)
+      .summary(says)
+      .description(`${says[0]?.toUpperCase()}${says.slice(1)}.`)
+      .option("--state <dir>", "the daemon's state folder (default: $TESTBED_STATE or its default)")
+      .option("--json", "print one JSON object")
+      .action(async (options: Options) => {
+        const { why } = options;
+        const answer = await askDaemon(name, options.state, why === undefined ? {} : { why });
+        await printAnswer(
+          options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : inWords(name, answer),
+        );
+      });
+  add("status", "say what the daemon does, and why it takes no work if it takes none");
+  add("drain", "take no new work and finish what runs, also after a restart").option(
+    "--why <words>",
+    "the reason, for people",
+  );
+  add("resume", "take work again");
+  add("machines", "list the machines of this host");
+  add("images", "list the images that this host has or can make");
+  return host;
+}
+
+async function askDaemon(name: LocalRouteName, state: string | undefined, body: object) {
+  const socketPath = join(state ?? readConfig().stateFolder, LOCAL_SOCKET);
+  using http = new HttpClient({ url: LOCAL, socketPath });
+  const { method, path } = LOCAL_ROUTES[name];
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const order = { method, path, answerMs: ANSWER_MS, signal };
+  const answer = await http
+    .ask(method === "GET" ? order : { ...order, body: JSON.stringify(body) })
+    .catch((error: unknown) => {
+      if (!(error instanceof NoAnswer)) throw error;
+      throw new UsageError(
+        `no daemon answers on this host: ${error.message}\nstart one: testbed daemon --config FILE; or name its state folder: --state DIR`,
+      );
+    });
+  const said = JSON.parse(await text(answer.body)) as { detail?: string };
+  if (answer.status !== 200)
+    throw new UsageError(`the daemon refused: ${printable(said.detail ?? "", 500)}`);
+  return said as object;
+}
+
+function inWords(name: LocalRouteName, answer: object): string {
+  if (name === "machines" || name === "images") {
+    const list = (Object.values(answer)[0] ?? []) as readonly Record<string, unknown>[];
+    if (list.length === 0) return `There are no ${name}.\n`;
+    return list.map((one) => `${lineOf(name, one)}\n`).join("");
+  }
+  return statusInWords(answer as DaemonStatus);
+}
+
+function lineOf(name: "machines" | "images", one: Record<string, unknown>): string {
+  if (name === "machines") return `${String(one["name"])}  ${String(one["state"])}`;
+  const { name: image, version, digest } = one;
+  return `${String(image)}:${String(version)}  ${digest === undefined ? "not built yet" : `sha256:${String(digest)}`}`;
+}
+
+function statusInWords(status: DaemonStatus): string {
+  const { host, state, why, capacity, free, acceleration, serviceTrouble, attempts } = status;
+  const room = ({ slots, cpus, memoryMiB, diskMiB }: DaemonStatus["free"]) =>
+    `${slots} machines, ${cpus} CPUs, ${bytesInWords(memoryMiB * 2 ** 20)} of memory, ${bytesInWords(diskMiB * 2 ** 20)} of disk`;
+  return [
+    `host      ${host}: ${state}${why === undefined ? "" : `: ${printable(why, 500)}`}`,
+    `service   ${serviceTrouble === undefined ? "answers" : `away: ${printable(serviceTrouble, 500)}`}`,
+    `runs with ${acceleration ?? "nobody knows yet"}`,
+    `free      ${room(free)}`,
+    `of        ${room(capacity)}`,
+    ...attempts.map(
+      ({ jobId, attempt, phase, state: at, begunAt }) =>
+        `attempt   ${jobId} ${attempt}: ${at === "running" ? phase : at}, since ${begunAt}`,
+    ),
+    "",
+  ].join("\n");
 }

@@ -29,6 +29,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "say whether this host can run jobs, and what to mend",
     load: async () => (await import("./doctor.ts")).doctorCommand(),
   },
+  daemon: {
+    summary: "run this host: take jobs from the job service",
+    load: async (version) => (await import("./daemon.ts")).daemonCommand(version),
+  },
+  host: {
+    summary: "talk to the daemon on this host",
+    load: async () => (await import("./host.ts")).hostCommand(),
+  },
   service: {
     summary: "run the job service",
     load: async (version) => (await import("./service.ts")).serviceCommand(version),

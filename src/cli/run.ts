@@ -78,7 +78,7 @@ export function runCommand(version: string): Command {
           version,
         },
         readConfig(),
-        async (config) => await (await import("./host.ts")).openHost(config),
+        async (config) => await (await import("./open-host.ts")).openHost(config),
       );
     });
 }

@@ -10,6 +10,8 @@ export const SERVICE_NAMES = {
   socket: "service.sock",
   /** What makes an admin of whoever can read it, through that socket; new at each start. */
   localSecret: "local-secret",
+  /** Id and secret of the token of the host that this service is embedded in. */
+  hostToken: "host-token",
 } as const;
 
 /** Where the service keeps what it knows: the folder that was named, else one below the state folder of this machine. */

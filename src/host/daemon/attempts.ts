@@ -96,14 +96,14 @@ export class Attempts {
       const report = await run();
       // Without it the next daemon would think that the attempt was lost; this one still knows better.
       await folder.settle(report).catch((error: Error) => {
-        this.#log.error({ ...about, error: error.message }, "the verdict could not be noted");
+        this.#log.error("the verdict could not be noted", { ...about, error: error.message });
       });
       entry.claim = undefined;
       this.#onRoom();
       const delivery = await deliver(this.#bench.uplink, folder, report, this.#stop);
-      this.#log.info({ ...about, ...wideLine(report, delivery) }, "attempt over");
+      this.#log.info("attempt over", { ...about, ...wideLine(report, delivery) });
     } catch (error) {
-      if (!this.#stop.aborted) this.#log.error({ ...about, error }, "attempt went wrong");
+      if (!this.#stop.aborted) this.#log.error("attempt went wrong", { ...about, error });
     } finally {
       this.#entries.delete(entry);
       this.#onRoom();
@@ -131,7 +131,7 @@ function wideLine(report: VerdictReport, delivery: Delivery): Readonly<Record<st
     artifactBytes: sum(artifacts),
     refused: refused.length,
     logBytes: sum(logs),
-    ...delivery,
+    ...(delivery.kind === "delivered" ? { jobIs: delivery.job } : { setAside: delivery.why }),
   };
 }
 

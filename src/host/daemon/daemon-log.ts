@@ -1,7 +1,7 @@
-/** Where the daemon tells what it does: fields for programs, words for people. Never blocks, never throws. */
+/** Where the daemon tells what it does: words that are always the same, and fields for what was the case. Never blocks, never throws. */
 export type DaemonLog = Readonly<
   Record<
     "info" | "warn" | "error",
-    (fields: Readonly<Record<string, unknown>>, words: string) => void
+    (words: string, fields?: Readonly<Record<string, unknown>>) => void
   >
 >;

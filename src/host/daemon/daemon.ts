@@ -13,6 +13,7 @@ import { hostFacts, type Limits, roomOf } from "./room.ts";
 import type { Workbench } from "./run-lease.ts";
 import { type Offer, takeLeases } from "./take-leases.ts";
 
+const DAY_MS = 86_400_000;
 const FLUSH_MS = 5_000;
 const PAUSES = { firstMs: 1_000, longestMs: 60_000 } as const;
 
@@ -70,15 +71,16 @@ export class Daemon {
     void this.#prepare(stop).catch((error: Error) => {
       if (stop.aborted) return;
       this.#notReady = error.message;
-      log.error({ error: error.message }, "this host takes no work");
+      log.error("this host takes no work", { error: error.message });
     });
+    using _ = this.#pruneDaily();
     const attempts = this.#attempts;
     const offer = () => this.#offer();
     await takeLeases(
       { uplink, book, attempts, log, offer, changed: () => this.#changed.signal },
       stop,
     );
-    log.info({ attempts: attempts.views.length }, "stopping");
+    log.info("stopping", { attempts: attempts.views.length });
     await attempts.flush(AbortSignal.timeout(FLUSH_MS));
     this.#stopping.abort(new Error("the daemon stops"));
   }
@@ -86,14 +88,14 @@ export class Daemon {
   /** Takes nothing new, and finishes what runs; also after a restart. Twice is safe. */
   async drain(why: string): Promise<void> {
     await this.#parts.drain.set(why);
-    this.#parts.log.info({ why }, "drained");
+    this.#parts.log.info("drained", { why });
     this.#change();
   }
 
   /** Takes work again. Twice is safe. */
   async resume(): Promise<void> {
     await this.#parts.drain.clear();
-    this.#parts.log.info({}, "resumed");
+    this.#parts.log.info("resumed", {});
     this.#change();
   }
 
@@ -130,14 +132,14 @@ export class Daemon {
     const { house, acceleration, mayEmulate, log } = this.#parts;
     const mayPass = (error: unknown) => {
       const { code, message } = Fault.from(error);
-      log.warn({ error: message }, "this host is not ready yet");
+      log.warn("this host is not ready yet", { error: message });
       this.#notReady = message;
       return code === "bug" ? undefined : 0;
     };
     const found = await retry(
       async () => {
         await this.#sweep(stop);
-        const journal = { progress: (line: string) => log.info({}, line) };
+        const journal = { progress: (line: string) => log.info(line, {}) };
         return await settleAcceleration(house, acceleration, journal, stop);
       },
       mayPass,
@@ -159,9 +161,21 @@ export class Daemon {
     const { state, hypervisor } = house;
     using _ = await FileLock.take(join(state.path, STATE_NAMES.admissionLock), signal);
     const { swept, failed }: Inventory = await sweep(state, hypervisor, signal);
-    for (const name of swept) log.info({ machine: name }, "swept a machine whose daemon is gone");
+    for (const name of swept) log.info("swept a machine whose daemon is gone", { machine: name });
     for (const { name, error } of failed)
-      log.warn({ machine: name, error: (error as Error).message }, "could not sweep a machine");
+      log.warn("could not sweep a machine", { machine: name, error: (error as Error).message });
+  }
+
+  #pruneDaily(): Disposable {
+    const { book, log } = this.#parts;
+    const prune = () =>
+      book.prune().then(
+        (names) => names.length > 0 && log.info("removed old evidence", { attempts: names }),
+        (error: Error) => log.warn("old evidence could not be removed", { error: error.message }),
+      );
+    void prune();
+    const timer = setInterval(() => void prune(), DAY_MS).unref();
+    return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 
   async #offer(): Promise<Offer> {

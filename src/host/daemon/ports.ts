@@ -66,8 +66,11 @@ export interface AttemptBook {
    */
   begin(grant: Grant): Promise<AttemptFolder | undefined>;
 
-  /** All attempts that still have something to say, oldest first. */
+  /** All attempts that still have something to say. */
   open(): Promise<readonly AttemptFolder[]>;
+
+  /** Removes evidence of attempts that were set aside more than a week ago, and returns their names. Twice is safe. */
+  prune(): Promise<readonly string[]>;
 }
 
 /** Whether somebody on this host said that it takes no work: remembered over restarts. */

@@ -34,7 +34,7 @@ export async function takeLeases(taking: LeaseTaking, stop: AbortSignal): Promis
       await takeOne(taking, stop);
     } catch (error) {
       if (stop.aborted) return;
-      taking.log.error({ error: (error as Error).message }, "no work could be taken");
+      taking.log.error("no work could be taken", { error: (error as Error).message });
       await new Bell().heard(AFTER_TROUBLE_MS, stop);
     }
   }
@@ -58,9 +58,9 @@ async function takeOne(
   const folder = await book.begin(grant);
   const about = { job: grant.jobId, attempt: grant.attempt };
   if (folder === undefined) {
-    log.warn(about, "the service gave a lease again that was known here; it is not begun twice");
+    log.warn("the service gave a lease again that was known here; it is not begun twice", about);
     return;
   }
-  log.info({ ...about, image: grant.job.image }, "attempt begins");
+  log.info("attempt begins", { ...about, image: grant.job.image });
   attempts.begin(folder, claimOf(grant, offered.images));
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { AttemptBook, AttemptFolder } from "#host/daemon/ports.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
@@ -56,6 +56,7 @@ export async function openAttemptBook(state: string): Promise<AttemptBook> {
       await newRequestId();
       return begun;
     },
+    prune: () => prune(folder, Date.now()),
     open: async () => {
       const found = (await readdir(folder)).filter((name) => FOLDER.test(name));
       const known = await Promise.all(found.map((name) => openOne(folder, name)));
@@ -128,4 +129,18 @@ async function readJson<T>(path: string): Promise<T | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** Set aside means that nobody asked for it: it is kept for somebody to look at, and not for ever. */
+const KEPT_MS = 7 * 86_400_000;
+
+async function prune(folder: string, nowMs: number): Promise<readonly string[]> {
+  const pruned: string[] = [];
+  for (const name of await readdir(folder)) {
+    const aside = await stat(join(folder, name, NAMES.setAside)).catch(() => undefined);
+    if (aside === undefined || nowMs - aside.mtimeMs < KEPT_MS) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+    pruned.push(name);
+  }
+  return pruned;
 }

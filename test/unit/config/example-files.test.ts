@@ -4,11 +4,13 @@ import { expect, test } from "vitest";
 import { checkConfigText } from "#config/config-file.ts";
 import type { ConfigFileSchema, ConfigSchema } from "#config/config-schema.ts";
 import { configData, defaultsOf } from "#config/config-value.ts";
+import { daemonConfigSchema } from "#config/daemon-config.ts";
 import { serviceConfigSchema } from "#config/service-config.ts";
 import { ROOT } from "#test/kit/house.ts";
 
 /** Every configuration file that ships, with its schema. */
 const FILES: Readonly<Record<string, ConfigFileSchema>> = {
+  "config/daemon.yaml": daemonConfigSchema,
   "config/service.yaml": serviceConfigSchema,
 };
 

@@ -1,0 +1,14 @@
+import type { Config } from "#config/config.ts";
+import { runAttempts } from "#host/runner/run-attempts.ts";
+import { openHouse } from "./house.ts";
+import type { Host } from "./run-job-file.ts";
+
+/** This host as `testbed run` needs it. */
+export async function openHost(config: Config): Promise<Host> {
+  const house = await openHouse(config);
+  return {
+    state: house.state,
+    runAttempts: (order, journal, signal) => runAttempts(house, order, journal, signal),
+    [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
+  };
+}
