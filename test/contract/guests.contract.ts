@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { Guest, StepOrder } from "#host/runner/ports.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
@@ -145,6 +147,27 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
       );
       await at.guest.run(order, NEVER);
       expect(await readFile(order.logPath, "utf8")).toBe("content of a fileone alone");
+    });
+
+    test("an archive is unpacked in the guest; one that is none is refused there", async () => {
+      await using at = await make();
+      await using home = await scratchFolder();
+      const [archive, broken] = [join(home.path, "in.tar"), join(home.path, "broken.tar")];
+      await mkdir(join(home.path, "in/sub"), { recursive: true });
+      await writeFile(join(home.path, "in/sub/a file"), "from the archive");
+      await promisify(execFile)("tar", ["-cf", archive, "-C", join(home.path, "in"), "."]);
+      await writeFile(broken, "this is no archive ".repeat(100));
+      const send = (from: string) =>
+        at.guest.send(
+          [{ from, to: `${at.folder}/deep/er`, isArchive: true }],
+          () => undefined,
+          NEVER,
+        );
+      await send(archive);
+      const order = step(home.path, 1, `cat "${at.folder}/deep/er/sub/a file"`);
+      await at.guest.run(order, NEVER);
+      expect(await readFile(order.logPath, "utf8")).toBe("from the archive");
+      await expect(send(broken)).rejects.toMatchObject({ code: "input-unreadable" });
     });
 
     test("an input that is not there is refused by its name", async () => {

@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFile, cp, glob, mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import type {
   Access,
   Collection,
@@ -95,12 +96,13 @@ class FakeGuest implements Guest {
   async send(inputs: readonly Input[], onBytes: (sent: number) => void, signal: AbortSignal) {
     await this.#house.trip("send", this.#signal(signal));
     let sent = 0;
-    for (const { from, to } of inputs) {
+    for (const { from, to, isArchive } of inputs) {
       const stats = await stat(from).catch((cause: Error) => {
         throw new Fault("input-unreadable", `${from}: ${cause.message}`, { cause });
       });
-      await mkdir(dirname(to), { recursive: true });
-      await cp(from, to, { recursive: true });
+      await mkdir(isArchive ? to : dirname(to), { recursive: true });
+      if (isArchive) await unpack(from, to);
+      else await cp(from, to, { recursive: true });
       sent += Math.max(stats.size, 1);
       onBytes(sent);
     }
@@ -150,6 +152,12 @@ class FakeGuest implements Guest {
   #signal(signal: AbortSignal): AbortSignal {
     return AbortSignal.any([signal, this.#machine.ended]);
   }
+}
+
+async function unpack(from: string, to: string): Promise<void> {
+  await promisify(execFile)("tar", ["-x", "-o", "-f", from, "-C", to]).catch((cause: Error) => {
+    throw new Fault("input-unreadable", `the guest refused it: ${cause.message}`, { cause });
+  });
 }
 
 async function shell(

@@ -74,7 +74,8 @@ export class ServiceRoom implements AsyncDisposable {
     return join(this.folder, "service.sock");
   }
 
-  async start(): Promise<void> {
+  /** With `url`: at the address that it had before. */
+  async start(url = "http://127.0.0.1:0"): Promise<void> {
     const { folder, clock, localSecret } = this;
     const path = join(folder, "jobs.sqlite");
     const store = await SqliteStore.open({ path, clock, leaseSeconds: LEASE_SECONDS });
@@ -90,7 +91,8 @@ export class ServiceRoom implements AsyncDisposable {
     });
     this.#open = { store, api };
     await api.listen({ kind: "unix", path: this.socket });
-    const taken = await api.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
+    const port = Number(new URL(url).port);
+    const taken = await api.listen({ kind: "tcp", host: "127.0.0.1", port });
     this.url = `http://127.0.0.1:${taken.kind === "tcp" ? taken.port : 0}`;
   }
 

@@ -79,9 +79,8 @@ export class Attempts {
     const work = [...this.#entries].map(async ({ folder, lease }) => {
       const { grant } = folder;
       const request = { phase: lease.phase, spooled: { logBytes: 0, artifactBytes: 0 } };
-      const renewing = uplink.renew(grant.lease, request, signal);
-      for (const log of logsOf(folder)) await uplink.sendLog(grant.lease, log, signal);
-      await renewing;
+      const sending = logsOf(folder).map((log) => uplink.sendLog(grant.lease, log, signal));
+      await Promise.all([uplink.renew(grant.lease, request, signal), ...sending]);
     });
     await Promise.allSettled(work);
   }

@@ -1,0 +1,131 @@
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { DaemonRoom } from "#test/kit/daemon-room.ts";
+import { eventually } from "#test/kit/eventually.ts";
+import { type Loses, lossyProxy } from "#test/kit/lossy-proxy.ts";
+
+let room: DaemonRoom;
+beforeEach(async () => {
+  room = await DaemonRoom.open();
+  onTestFinished(() => room[Symbol.asyncDispose]());
+});
+
+/** In its first attempt it runs for as long as its daemon lives; later ones pass. */
+const onceLong = (mark: string) =>
+  `if [ -e ${mark} ]; then echo again; else touch ${mark}; echo begun; while kill -0 $PPID; do sleep 0.1; done; fi`;
+
+test.for(["SIGKILL", "SIGTERM"] as const)(
+  "after %s the next daemon settles what ran, and the job has another attempt",
+  { timeout: 40_000 },
+  async (signal) => {
+    const child = await room.spawn("lab-1");
+    const mark = join(room.service.folder, "mark");
+    const job = await room.submit([onceLong(mark)], { attempts: 1 });
+    await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
+    const startedMs = performance.now();
+    child.kill(signal);
+    await once(child, "exit");
+    if (signal === "SIGTERM") {
+      expect(child.exitCode).toBe(0);
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
+    }
+    await room.spawn("lab-1");
+    const detail = await room.settled(job);
+    expect(detail.verdict).toBe("passed");
+    expect(detail.attemptList.map(({ verdict }) => verdict?.fault?.code)).toEqual([
+      "host-restarted",
+      undefined,
+    ]);
+    // What the first attempt printed is there, up to the last byte that came home.
+    const first = await room.ask("GET", `/v1/jobs/${job}/logs/step-1?attempt=1`);
+    expect(first.text).toBe("begun\n");
+    expect(await room.log(job, "step-1")).toBe("again\n");
+    await eventually(
+      async () => (await readdir(join(room.stateOf("lab-1"), "attempts"))).length === 0,
+      5000,
+    );
+  },
+);
+
+test("a daemon that is killed while it delivers leaves it to the next one, once", async () => {
+  const child = await room.spawn("lab-1");
+  const mark = join(room.service.folder, "mark");
+  const job = await room.submit([
+    `echo begun; while ! [ -e ${mark} ]; do sleep 0.05; done; echo over`,
+  ]);
+  await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
+  await room.service.stop();
+  await writeFile(mark, "");
+  const verdict = join(room.stateOf("lab-1"), "attempts", `${job}-1`, "verdict.json");
+  await eventually(async () => existsSync(verdict), 10_000);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await room.service.start(room.service.url);
+  await room.spawn("lab-1");
+  const detail = await room.settled(job);
+  expect(detail.attemptList.map(({ verdict: one }) => one?.kind)).toEqual(["passed"]);
+  expect(await room.log(job, "step-1")).toBe("begun\nover\n");
+}, 40_000);
+
+const LOST: Readonly<Record<string, Loses>> = {
+  "of a lease": ({ url }, status) => url === "/v1/leases" && status === 200,
+  "of a log": ({ url }) => url?.includes("/logs/") === true,
+  "of an artifact": ({ url, method }) => url?.includes("/artifacts/") === true && method === "PUT",
+  "of a verdict": ({ url }) => url?.endsWith("/verdict") === true,
+  "of a renewal": ({ url }) => url?.endsWith("/renew") === true,
+};
+
+test.for(Object.keys(LOST))(
+  "the answer %s is lost: nothing is done twice, and nothing is missing",
+  async (name) => {
+    let left = 2;
+    await using proxy = await lossyProxy(room.service.url, (request, status) => {
+      const isLost = LOST[name]?.(request, status) === true && left > 0;
+      if (isLost) left -= 1;
+      return isLost;
+    });
+    const out = join(room.service.folder, "out.bin");
+    await room.start("lab-1", { url: proxy.url });
+    const jobs = [];
+    for (let at = 0; at < 2; at += 1)
+      jobs.push(
+        await room.submit([`echo ${at}; head -c 100000 /dev/zero >${out}`], { artifacts: [out] }),
+      );
+    for (const [at, job] of jobs.entries()) {
+      const detail = await room.settled(job);
+      expect(detail.verdict).toBe("passed");
+      expect(detail.attemptList).toHaveLength(1);
+      expect(await room.log(job, "step-1")).toBe(`${at}\n`);
+      const { json } = await room.ask("GET", `/v1/jobs/${job}/artifacts`);
+      expect(json.artifacts).toMatchObject([{ bytes: 100_000 }]);
+    }
+    expect(left).toBe(0);
+  },
+);
+
+test("somebody on the host drains it: it lives on, takes nothing, also after a restart, until it is resumed", async () => {
+  const first = await room.start("lab-1");
+  await first.daemon.drain("new disk");
+  first.stop();
+  await eventually(async () => first.lines.some(({ words }) => words === "stopping"), 5000);
+  const paper = await room.start("lab-1");
+  const job = await room.submit(["true"]);
+  expect(await paper.daemon.status()).toMatchObject({ state: "drained", why: "new disk" });
+  await eventually(async () => (await room.show(job)).waiting !== undefined, 5000);
+  expect((await room.show(job)).state).toBe("queued");
+  await paper.daemon.resume();
+  expect((await room.settled(job)).verdict).toBe("passed");
+});
+
+test("a host that would emulate takes no work unless it was told to, and says so", async () => {
+  const paper = await room.start("lab-1", { parts: { mayEmulate: false } });
+  await eventually(
+    async () => /emulation: allowed/.test((await paper.daemon.status()).why ?? ""),
+    5000,
+  );
+  const job = await room.submit(["true"]);
+  expect((await room.show(job)).state).toBe("queued");
+});

@@ -1,0 +1,68 @@
+import { Daemon, type DaemonParts } from "#host/daemon/daemon.ts";
+import { openStateFolder } from "#host/runner/state-folder.ts";
+import { openAttemptBook } from "#host/state/attempt-folders.ts";
+import { openDrainFlag } from "#host/state/drain-flag.ts";
+import { HttpUplink } from "#host/uplink/http-uplink.ts";
+import { ServiceClient } from "#protocol/service-client.ts";
+import { FakeGuests } from "#test/fakes/fake-guests.ts";
+import { FakeHypervisor } from "#test/fakes/fake-hypervisor.ts";
+import { FakeImages } from "#test/fakes/fake-images.ts";
+import { PAPER_IMAGE } from "./orders.ts";
+
+/** Where a paper daemon works, and for whom. */
+export type PaperDaemonOrder = {
+  readonly host: string;
+  readonly state: string;
+  readonly url: string;
+  readonly token: string;
+};
+
+/** A real daemon with real state that speaks to a real service, over machines, guests and images on paper. */
+export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<DaemonParts> = {}) {
+  const { host, state: path, url, token } = order;
+  const state = await openStateFolder(path);
+  const client = new ServiceClient({ url: new URL(url) }, token);
+  const lines: { level: string; words: string; fields: object }[] = [];
+  const say =
+    (level: string) =>
+    (words: string, fields: object = {}) => {
+      lines.push({ level, words, fields });
+    };
+  const log = { info: say("info"), warn: say("warn"), error: say("error") };
+  const [hypervisor, guests, images] = [new FakeHypervisor(), new FakeGuests(), new FakeImages()];
+  const daemon = new Daemon({
+    host,
+    hostCpus: 64,
+    versions: { testbed: "0.1.0", node: "24.0.0" },
+    labels: ["arch=x86_64"],
+    limits: { slots: 2, cpus: 8, memoryReserveMiB: 512, diskReserveMiB: 256, loadMax: 1000 },
+    mayEmulate: true,
+    acceleration: "tcg",
+    logLimitBytes: 2 ** 20,
+    house: { state, hypervisor, guests, images },
+    uplink: new HttpUplink(client, () => undefined),
+    images: async () => {
+      const { name, version, digest, memoryMiBMin } = PAPER_IMAGE;
+      return [{ name, version, digest, memoryMiBMin }];
+    },
+    book: await openAttemptBook(path),
+    drain: await openDrainFlag(path),
+    log,
+    ...changes,
+  });
+  const stop = new AbortController();
+  return {
+    daemon,
+    hypervisor,
+    guests,
+    images,
+    /** What it said of itself. */
+    lines,
+    run: () => daemon.run(stop.signal),
+    stop: () => stop.abort(new Error("the test is over")),
+    [Symbol.dispose]: () => client[Symbol.dispose](),
+  };
+}
+
+/** A daemon of this kind. */
+export type PaperDaemon = Awaited<ReturnType<typeof paperDaemon>>;
