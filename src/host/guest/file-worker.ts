@@ -1,8 +1,8 @@
 import { parentPort } from "node:worker_threads";
+import { ArchiveError, ArchiveReader } from "#lib/tar/read-archive.ts";
+import { readFolder, UnreadableFile } from "#lib/tar/read-folder.ts";
 import type { FileError, FileReply, FileRequest, Piece, Stored } from "./file-requests.ts";
 import { Harvest, OfferTooLarge } from "./harvest.ts";
-import { ArchiveError, ArchiveReader } from "./read-archive.ts";
-import { readFolder, UnreadableFile } from "./read-folder.ts";
 import { Refusals } from "./refusals.ts";
 
 /** The inside of `file-thread.ts`. One request after the other, each done with plain calls that hold up nobody here. */

@@ -1,8 +1,8 @@
 import type { Artifact } from "#job/verdict.ts";
+import type { ArchiveEntry, ArchiveTaker } from "#lib/tar/read-archive.ts";
 import { ArtifactNames } from "./artifact-names.ts";
 import type { CollectionCaps } from "./guest-options.ts";
 import { NewFile } from "./new-file.ts";
-import type { ArchiveEntry, ArchiveTaker } from "./read-archive.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** The whole offer is more than anybody agreed to take: what came until then is kept. */

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { pack } from "tar-stream";
 import { expect, test } from "vitest";
-import { ArchiveError, ArchiveReader } from "#host/guest/read-archive.ts";
-import { TAR_END, tarHeader, tarPadding } from "#host/guest/tar-writer.ts";
+import { ArchiveError, ArchiveReader } from "#lib/tar/read-archive.ts";
+import { TAR_END, tarHeader, tarPadding } from "#lib/tar/tar-writer.ts";
 
 /** Reads an archive in pieces of a size; what it holds, and the error that ended it, if one did. */
 function read(archive: Buffer, pieceBytes: number) {
