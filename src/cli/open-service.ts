@@ -5,7 +5,9 @@ import {
   listenAddressText,
   SOCKET_PATH_BYTES_MAX,
 } from "#lib/listen-address.ts";
+import type { Log } from "#lib/log.ts";
 import { makeFolders } from "#lib/make-folders.ts";
+import { Seldom } from "#lib/seldom.ts";
 import { newSecret } from "#service/api/new-token.ts";
 import { ServiceApi } from "#service/api/service-api.ts";
 import { ContentFiles } from "#service/files/content-files.ts";
@@ -14,28 +16,24 @@ import { LogFiles } from "#service/files/log-files.ts";
 import { StoreError } from "#service/ports.ts";
 import { SqliteStore } from "#service/store/sqlite-store.ts";
 import { UsageError } from "./exit-code.ts";
+import { serviceRemarks } from "./service-remarks.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 import { CLOCK, SERVICE_NAMES } from "./service-state.ts";
-
-/** Where a service says what it does. */
-export type ServiceEars = {
-  onListening(address: string): void;
-  onBug(error: unknown): void;
-  /** Leases were not looked at; they will be, a second later. */
-  onExpireFailed(error: Error): void;
-};
+import type { Household, Started } from "./stay.ts";
 
 const EXPIRE_MS = 1000;
+/** What fails each second is said once a minute. */
+const REPEAT_MS = 60_000;
 
 /**
- * The whole job service, listening; `scope` closes it, its API first. Its folder is made when it is not there. Throws
- * `UsageError` when the folder or an address is not ours to use.
+ * The whole job service, listening; `scope` closes it, its API first. Its folder is made when it is not there. `answers` has
+ * its store's thread prove that it lives. Throws `UsageError` when the folder or an address is not ours to use.
  */
 export async function openService(
   settings: ServiceSettings,
-  { version, ears }: { readonly version: string; readonly ears: ServiceEars },
-  scope: AsyncDisposableStack,
-): Promise<void> {
+  version: string,
+  { log, scope }: Pick<Household, "log" | "scope">,
+): Promise<Pick<Started, "answers">> {
   const { folder, leaseSeconds } = settings;
   const socket = join(folder, SERVICE_NAMES.socket);
   if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX)
@@ -59,21 +57,36 @@ export async function openService(
       version,
       localSecret,
       limits: settings.limits,
-      onBug: ears.onBug,
+      remarks: serviceRemarks(log),
     }),
   );
-  scope.use(expireEachSecond(store, ears));
-  await listenAt(api, [{ kind: "unix", path: socket }, ...settings.addresses], settings, ears);
+  scope.use(expireEachSecond(store, log));
+  const addresses: ListenAddress[] = [{ kind: "unix", path: socket }, ...settings.addresses];
+  for (const address of addresses) {
+    const taken = await api.listen(address, settings.certificate).catch((error: Error) => {
+      throw new UsageError(`cannot listen on ${listenAddressText(address)}: ${error.message}`);
+    });
+    log.info("listening", { address: listenAddressText(taken) });
+  }
+  return { answers: () => store.expire().catch(isAnswer) };
 }
 
-function expireEachSecond(store: SqliteStore, { onExpireFailed }: ServiceEars): Disposable {
+function expireEachSecond(store: SqliteStore, log: Log): Disposable {
+  const failures = new Seldom(REPEAT_MS, 1);
   let isLooking = false;
+  const look = async () => {
+    const { leases, jobs, hosts } = await store.expire();
+    if (leases + jobs + hosts.length === 0) return;
+    log.warn("time ran out", { leases, jobs, hostsCount: hosts.length, hosts: hosts.slice(0, 20) });
+  };
   const ticking = setInterval(() => {
     if (isLooking) return;
     isLooking = true;
-    store
-      .expire()
-      .catch(onExpireFailed)
+    look()
+      .catch((error: unknown) => {
+        const unsaid = failures.take("expire");
+        if (unsaid !== undefined) log.error("leases were not looked at", { error, unsaid });
+      })
       .finally(() => {
         isLooking = false;
       });
@@ -81,18 +94,10 @@ function expireEachSecond(store: SqliteStore, { onExpireFailed }: ServiceEars): 
   return { [Symbol.dispose]: () => clearInterval(ticking) };
 }
 
-async function listenAt(
-  api: ServiceApi,
-  addresses: readonly ListenAddress[],
-  { certificate }: ServiceSettings,
-  { onListening }: ServiceEars,
-): Promise<void> {
-  for (const address of addresses) {
-    const taken = await api.listen(address, certificate).catch((error: Error) => {
-      throw new UsageError(`cannot listen on ${listenAddressText(address)}: ${error.message}`);
-    });
-    onListening(listenAddressText(taken));
-  }
+/** A full disk or a long line is an answer; a thread that is gone is none. */
+function isAnswer(error: unknown): void {
+  if (error instanceof StoreError && error.code !== "lost") return;
+  throw error;
 }
 
 function explain(error: unknown): never {

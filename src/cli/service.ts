@@ -1,10 +1,7 @@
 import { Command } from "commander";
 import { openService } from "./open-service.ts";
 import { readServiceSettings, type ServiceOptions } from "./service-settings.ts";
-import { cancelOnSignals } from "./signals.ts";
-
-/** A stop takes no longer, whatever hangs. */
-const STOP_MS = 10_000;
+import { stay } from "./stay.ts";
 
 const HELP_AFTER = `
 Keeps jobs, leases, hosts and tokens in the state folder, with their logs, inputs and
@@ -42,22 +39,9 @@ export function serviceCommand(version: string): Command {
 
 async function serve(options: ServiceOptions, version: string): Promise<void> {
   const settings = await readServiceSettings(options);
-  using signals = cancelOnSignals(
-    () => say("stopping"),
-    () => process.exit(1),
-  );
-  await using scope = new AsyncDisposableStack();
-  const ears = {
-    onListening: (address: string) => say(`listens on ${address}`),
-    onBug: (error: unknown) => say(`bug: ${error instanceof Error ? error.stack : String(error)}`),
-    onExpireFailed: ({ message }: Error) => say(`leases were not looked at: ${message}`),
-  };
-  await openService(settings, { version, ears }, scope);
-  say(`ready, state in ${settings.folder}`);
-  await new Promise((done) => signals.signal.addEventListener("abort", done, { once: true }));
-  setTimeout(() => process.exit(1), STOP_MS).unref();
-}
-
-function say(words: string): void {
-  process.stderr.write(`testbed service: ${words}\n`);
+  await stay({ level: settings.logLevel, version }, async ({ log, scope }) => {
+    log.info("opening", { state: settings.folder });
+    const { answers } = await openService(settings, version, { log, scope });
+    return { status: `serving, state in ${settings.folder}`, answers };
+  });
 }

@@ -3,7 +3,7 @@ export const LOG_SECTION = {
   type: "object",
   additionalProperties: false,
   default: {},
-  description: "What the process says of itself, on standard output.",
+  description: "What the process says of itself, on standard error.",
   properties: {
     level: {
       enum: ["error", "warn", "info", "debug"],

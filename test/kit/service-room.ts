@@ -87,7 +87,7 @@ export class ServiceRoom implements AsyncDisposable {
       version: "0.1.0",
       localSecret,
       limits: this.#limits,
-      onBug: (error) => this.bugs.push(error),
+      remarks: { onBug: (error) => this.bugs.push(error) },
     });
     this.#open = { store, api };
     await api.listen({ kind: "unix", path: this.socket });

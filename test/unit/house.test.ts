@@ -67,6 +67,7 @@ const VENDORS: Record<string, readonly string[]> = {
   "node:sqlite": ["lib", "service/store"],
   "node:child_process": ["lib"],
   ajv: ["lib"],
+  pino: ["lib"],
   typebox: ["job", "protocol", "host/images", "service/api", "cli"],
   fastify: ["service/api"],
   yaml: ["lib", "job", "host/images"],

@@ -8,6 +8,7 @@ import { leaseHandlers } from "./lease-handlers.ts";
 import { parseJson } from "./read-request.ts";
 import { Refusal, refusalOf } from "./refusal.ts";
 import { registerRoutes } from "./register.ts";
+import { isSlow, isTelling } from "./remarks.ts";
 import type { Rooms } from "./rooms.ts";
 import { sendProblem } from "./send.ts";
 
@@ -23,12 +24,9 @@ export type HttpApp = AsyncDisposable & {
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
 };
 
-/** The API over these rooms. `onBug` hears of errors that nobody foresaw; `stopping` ends what waits. */
-export async function openHttpApp(
-  rooms: Rooms,
-  stopping: AbortSignal,
-  onBug: (error: unknown) => void,
-): Promise<HttpApp> {
+/** The API over these rooms. `stopping` ends what waits. */
+export async function openHttpApp(rooms: Rooms, stopping: AbortSignal): Promise<HttpApp> {
+  const { remarks } = rooms;
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
@@ -38,7 +36,14 @@ export async function openHttpApp(
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const refusal = refusalOf(error);
     // A client that left is nobody's fault, and hears nothing.
-    if (refusal.slug === "bug" && !request.raw.destroyed) onBug(error);
+    if (refusal.slug === "bug" && !request.raw.destroyed) remarks.onBug(error);
+    if (isTelling(refusal.slug))
+      remarks.onRefused?.({
+        operation: operationOf(request),
+        problem: refusal.slug,
+        detail: refusal.more.detail,
+        address: request.raw.socket.remoteAddress,
+      });
     return sendProblem(request, reply, refusal);
   };
   prepare(app, rooms, stopping);
@@ -63,7 +68,12 @@ export async function openHttpApp(
   };
 }
 
-function prepare(app: FastifyInstance, { metrics }: Rooms, stopping: AbortSignal): void {
+/** Of the table of routes; `none` where there is no route. */
+function operationOf({ routeOptions }: FastifyRequest): string {
+  return routeOptions.config.operation ?? "none";
+}
+
+function prepare(app: FastifyInstance, { metrics, remarks }: Rooms, stopping: AbortSignal): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_, body, done) => {
     try {
@@ -79,8 +89,10 @@ function prepare(app: FastifyInstance, { metrics }: Rooms, stopping: AbortSignal
     done();
   });
   app.addHook("onResponse", (request, reply, done) => {
-    const operation = request.routeOptions.config.operation ?? "none";
-    metrics.count(operation, reply.statusCode, reply.elapsedTime / 1000);
+    const operation = operationOf(request);
+    const seconds = reply.elapsedTime / 1000;
+    metrics.count(operation, reply.statusCode, seconds);
+    if (isSlow(operation, seconds)) remarks.onSlow?.(operation, seconds);
     done();
   });
 }

@@ -19,7 +19,7 @@ export function leaseHandlers(
   | "readInput"
   | "reportVerdict"
 > {
-  const { store, logs, contents, changes, waiters, limits } = rooms;
+  const { store, logs, contents, changes, waiters, limits, remarks } = rooms;
   return {
     async takeLease({ token, body, signal }) {
       if (body.host !== token.name) {
@@ -75,6 +75,15 @@ export function leaseHandlers(
       await keepLogs(rooms, lease, token);
       const settled = await store.settle(lease, token.name, body);
       if (settled.kind !== "taken") throw notHeld(settled);
+      const about = changes.leased(lease);
+      if (about !== undefined)
+        remarks.onSettled?.({
+          job: about.jobId,
+          attempt: about.attempt,
+          host: token.name,
+          verdict: body.verdict,
+          jobIs: settled.job,
+        });
       changes.tellLease(lease);
       changes.forget(lease);
       return { status: 200, json: { job: settled.job } };

@@ -5,6 +5,7 @@ import type { JobChanges } from "./job-changes.ts";
 import type { LeaseWaiters } from "./lease-waiters.ts";
 import type { Limits } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Remarks } from "./remarks.ts";
 
 /** What handlers work with. */
 export type Rooms = {
@@ -18,4 +19,5 @@ export type Rooms = {
   readonly limits: Limits;
   readonly metrics: Metrics;
   readonly version: string;
+  readonly remarks: Remarks;
 };

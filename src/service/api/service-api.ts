@@ -8,6 +8,7 @@ import { LeaseWaiters } from "./lease-waiters.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { type Certificate, type Listener, listen } from "./listener.ts";
 import { Metrics } from "./metrics.ts";
+import type { Remarks } from "./remarks.ts";
 
 /** How long requests that run may take to end when the service stops; the rest of ten seconds is the store's. */
 const GRACE_MS = 5_000;
@@ -22,8 +23,7 @@ export type ServiceApiOptions = {
   /** Makes an admin of whoever asks with it through a Unix socket. */
   readonly localSecret: string;
   readonly limits?: Partial<Limits>;
-  /** Hears of errors that nobody foresaw. */
-  readonly onBug: (error: unknown) => void;
+  readonly remarks: Remarks;
 };
 
 /** The HTTP API of the job service, on any number of addresses. */
@@ -46,7 +46,7 @@ export class ServiceApi implements AsyncDisposable {
   }
 
   /** An API that listens nowhere yet. */
-  static async open({ localSecret, onBug, ...options }: ServiceApiOptions): Promise<ServiceApi> {
+  static async open({ localSecret, ...options }: ServiceApiOptions): Promise<ServiceApi> {
     const limits = { ...LIMITS, ...options.limits };
     const stopping = new AbortController();
     const waiters = new LeaseWaiters(options.store);
@@ -58,7 +58,7 @@ export class ServiceApi implements AsyncDisposable {
       changes: new JobChanges(),
       metrics: new Metrics(),
     };
-    const app = await openHttpApp(rooms, stopping.signal, onBug);
+    const app = await openHttpApp(rooms, stopping.signal);
     return new ServiceApi(app, limits, { waiters, stopping });
   }
 

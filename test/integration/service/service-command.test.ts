@@ -39,8 +39,8 @@ async function start(...more: string[]): Promise<Service> {
   child.stderr.on("data", (piece: Buffer) => {
     said += piece.toString();
   });
-  await eventually(() => said.includes("ready") || child.exitCode !== null, START_MS);
-  const port = /listens on 127\.0\.0\.1:(\d+)/.exec(said)?.[1] ?? "";
+  await eventually(() => said.includes('"msg":"ready"') || child.exitCode !== null, START_MS);
+  const port = /"address":"127\.0\.0\.1:(\d+)"/.exec(said)?.[1] ?? "";
   return { child, url: `http://127.0.0.1:${port}`, said: () => said };
 }
 
