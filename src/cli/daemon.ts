@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { readDaemonSettings } from "./daemon-settings.ts";
 import { openDaemon } from "./open-daemon.ts";
-import { cancelOnSignals } from "./signals.ts";
+import { stay } from "./stay.ts";
 
 const HELP_AFTER = `
 Asks the job service for work, runs each job in a machine of its own, and brings logs,
@@ -27,11 +27,8 @@ export function daemonCommand(version: string): Command {
     .addHelpText("after", HELP_AFTER)
     .action(async ({ config }: { config?: string }) => {
       const settings = await readDaemonSettings(config);
-      using signals = cancelOnSignals(
-        () => undefined,
-        () => process.exit(1),
-      );
-      await openDaemon(settings, version, signals.signal);
+      const { level } = settings.config.log;
+      await stay({ level, version }, (household) => openDaemon(settings, version, household));
       // Machines that run are left to the next daemon; their attempts here would wait for them for ever.
       process.exit(0);
     });

@@ -1,10 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAtomically } from "#lib/atomic-file.ts";
-import { openService, type ServiceEars } from "./open-service.ts";
+import type { HttpTarget } from "#lib/http-client.ts";
+import { LOCAL } from "./daemon-settings.ts";
+import { openService } from "./open-service.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 import { SERVICE_NAMES } from "./service-state.ts";
+import type { Household, Started } from "./stay.ts";
 import { openTokenDesk } from "./token-desk.ts";
+
+/** A service that can be asked. */
+export type ServiceInUse = Pick<Started, "answers"> & {
+  readonly target: HttpTarget;
+  readonly token: string;
+};
 
 /**
  * A job service inside the daemon, and the token with which this host asks it: made at the first start and kept in the service's
@@ -12,12 +21,13 @@ import { openTokenDesk } from "./token-desk.ts";
  */
 export async function openEmbeddedService(
   settings: ServiceSettings,
-  { host, version, ears }: { host: string; version: string; ears: ServiceEars },
-  scope: AsyncDisposableStack,
-): Promise<{ readonly socketPath: string; readonly token: string }> {
-  await openService(settings, { version, ears }, scope);
+  { host, version }: { host: string; version: string },
+  household: Pick<Household, "log" | "scope">,
+): Promise<ServiceInUse> {
+  const { answers } = await openService(settings, version, household);
   const socketPath = join(settings.folder, SERVICE_NAMES.socket);
-  return { socketPath, token: await hostToken(settings.folder, host) };
+  const token = await hostToken(settings.folder, host);
+  return { target: { url: LOCAL, socketPath }, token, answers };
 }
 
 async function hostToken(folder: string, host: string): Promise<string> {

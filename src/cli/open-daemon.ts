@@ -1,51 +1,78 @@
 import { cpus, release } from "node:os";
 import { join } from "node:path";
+import type { DaemonConfig } from "#config/daemon-config.ts";
 import { openLocalApi } from "#host/api/local-api.ts";
 import { LOCAL_SOCKET } from "#host/api/local-routes.ts";
 import { Daemon } from "#host/daemon/daemon.ts";
-import type { DaemonLog } from "#host/daemon/daemon-log.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { openDrainFlag } from "#host/state/drain-flag.ts";
 import { HttpUplink } from "#host/uplink/http-uplink.ts";
 import { FileLock } from "#lib/file-lock.ts";
-import type { HttpTarget } from "#lib/http-client.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
-import { type DaemonSettings, LOCAL, type ServiceToUse } from "./daemon-settings.ts";
-import { openEmbeddedService } from "./embedded-service.ts";
+import type { DaemonSettings, ServiceToUse } from "./daemon-settings.ts";
+import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
 import { UsageError } from "./exit-code.ts";
 import { type OpenHouse, openHouse } from "./house.ts";
 import { listMachines } from "./our-machines.ts";
+import type { Household, Started } from "./stay.ts";
 
 const LIST_MS = 30_000;
 
-/** The whole daemon, until `stop` aborts: then it says what is left to be said, and everything is closed but the machines. */
+/**
+ * The whole daemon, at work when this returns; the scope stops it, and everything is closed then but the machines, which are left to
+ * the next daemon. Throws `UsageError` when another daemon works in its state folder.
+ */
 export async function openDaemon(
   settings: DaemonSettings,
   version: string,
-  stop: AbortSignal,
-): Promise<void> {
+  { log, scope, notifier }: Household,
+): Promise<Started> {
   const { host, config } = settings;
-  const log = stderrLog();
-  await using scope = new AsyncDisposableStack();
   const house = scope.use(await openHouse(settings.house));
   const { path } = house.state;
   scope.use(takeDaemonLock(path));
-  const { target, token } = await reach(settings.service, { host, version, log }, scope);
+  const { target, token, answers } = await reach(
+    settings.service,
+    { host, version },
+    { log, scope },
+  );
   const uplink = new HttpUplink(scope.use(new ServiceClient(target, token)), (trouble) => {
     if (trouble === undefined) log.info("the job service answers");
-    else log.warn("the job service is away", { error: trouble });
+    else log.warn("the job service is away", { detail: trouble });
+    notifier.status(trouble ?? "working");
   });
-  const hostCpus = cpus().length;
-  const { capacity, machines, images } = config;
   const daemon = new Daemon({
-    host,
+    ...partsOf(config, settings, version),
     house,
     uplink,
     log,
+    images: () => offered(house, config.images.build),
+    book: await openAttemptBook(path),
+    drain: await openDrainFlag(path),
+  });
+  scope.use(await openLocalApi(join(path, LOCAL_SOCKET), localHandlers(daemon, house)));
+  const stop = new AbortController();
+  const working = daemon.run(stop.signal);
+  scope.defer(async () => {
+    stop.abort(new Error("the daemon is told to stop"));
+    await working;
+  });
+  return { status: `host ${host}, state in ${path}`, answers };
+}
+
+/** What of a daemon follows from its configuration alone. */
+function partsOf(
+  { capacity, labels, machines }: DaemonConfig,
+  settings: DaemonSettings,
+  version: string,
+) {
+  const hostCpus = cpus().length;
+  return {
+    host: settings.host,
     hostCpus,
     versions: { testbed: version, node: process.versions.node, kernel: release() },
-    labels: [`arch=${process.arch === "arm64" ? "aarch64" : "x86_64"}`, ...config.labels],
+    labels: [`arch=${process.arch === "arm64" ? "aarch64" : "x86_64"}`, ...labels],
     limits: {
       slots: capacity.slots,
       cpus: capacity.cpus ?? hostCpus,
@@ -56,14 +83,7 @@ export async function openDaemon(
     mayEmulate: machines.emulation === "allowed",
     acceleration: settings.house.acceleration,
     logLimitBytes: settings.house.logLimitBytes,
-    images: () => offered(house, images.build),
-    book: await openAttemptBook(path),
-    drain: await openDrainFlag(path),
-  });
-  const handlers = localHandlers(daemon, house);
-  scope.use(await openLocalApi(join(path, LOCAL_SOCKET), handlers));
-  log.info("ready", { host, state: path, version });
-  await daemon.run(stop);
+  };
 }
 
 function takeDaemonLock(state: string): FileLock {
@@ -76,17 +96,12 @@ function takeDaemonLock(state: string): FileLock {
 
 async function reach(
   service: ServiceToUse,
-  { host, version, log }: { host: string; version: string; log: DaemonLog },
-  scope: AsyncDisposableStack,
-): Promise<{ readonly target: HttpTarget; readonly token: string }> {
-  if (service.kind === "remote") return service;
-  const ears = {
-    onListening: (address: string) => log.info("the embedded service listens", { address }),
-    onBug: (error: unknown) => log.error("bug", { error }),
-    onExpireFailed: (error: Error) => log.warn("leases were not looked at", { error }),
-  };
-  const opened = await openEmbeddedService(service.settings, { host, version, ears }, scope);
-  return { target: { url: LOCAL, socketPath: opened.socketPath }, token: opened.token };
+  who: { readonly host: string; readonly version: string },
+  household: Pick<Household, "log" | "scope">,
+): Promise<ServiceInUse> {
+  if (service.kind === "embedded")
+    return await openEmbeddedService(service.settings, who, household);
+  return { ...service, answers: async () => undefined };
 }
 
 async function offered({ images }: OpenHouse, mayBuild: boolean) {
@@ -112,15 +127,4 @@ function localHandlers(daemon: Daemon, house: OpenHouse) {
     }),
     images: async () => ({ images: await house.images.offered() }),
   };
-}
-
-function stderrLog(): DaemonLog {
-  const say =
-    (level: string) =>
-    (words: string, fields: object = {}) => {
-      process.stderr.write(
-        `${JSON.stringify({ level, time: new Date().toISOString(), msg: words, ...fields })}\n`,
-      );
-    };
-  return { info: say("info"), warn: say("warn"), error: say("error") };
 }

@@ -11,6 +11,8 @@ import { Seldom } from "#lib/seldom.ts";
 import { newSecret } from "#service/api/new-token.ts";
 import { ServiceApi } from "#service/api/service-api.ts";
 import { ContentFiles } from "#service/files/content-files.ts";
+import { FileShelves } from "#service/files/file-shelves.ts";
+import { Footprint } from "#service/files/footprint.ts";
 import { FreeSpace } from "#service/files/free-space.ts";
 import { LogFiles } from "#service/files/log-files.ts";
 import { StoreError } from "#service/ports.ts";
@@ -19,6 +21,7 @@ import { UsageError } from "./exit-code.ts";
 import { serviceRemarks } from "./service-remarks.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 import { CLOCK, SERVICE_NAMES } from "./service-state.ts";
+import { keepInOrder, retentionFor } from "./service-upkeep.ts";
 import type { Household, Started } from "./stay.ts";
 
 const EXPIRE_MS = 1000;
@@ -48,11 +51,17 @@ export async function openService(
   // Only now: another service on this folder would have its secret taken away.
   const localSecret = newSecret();
   await writeAtomically(join(folder, SERVICE_NAMES.localSecret), `${localSecret}\n`, 0o600);
+  const footprint = new Footprint();
+  const contents = new ContentFiles(files, footprint);
+  const shelves = new FileShelves(files, footprint);
+  const retention = await retentionFor(files);
+  const upkeep = keepInOrder(folder, { store, contents, shelves, retention }, { scope, log });
   const api = scope.use(
     await ServiceApi.open({
       store,
-      logs: new LogFiles(files),
-      contents: new ContentFiles(files),
+      logs: new LogFiles(files, footprint),
+      contents,
+      upkeep,
       space: new FreeSpace(files, settings.reserveBytes),
       version,
       localSecret,

@@ -6,6 +6,8 @@ export const SERVICE_NAMES = {
   database: "jobs.sqlite",
   /** Logs, inputs and artifacts. */
   files: "files",
+  /** Held while something is removed, and while a backup is made. */
+  upkeepLock: "upkeep.lock",
   /** Where the service always listens. */
   socket: "service.sock",
   /** What makes an admin of whoever can read it, through that socket; new at each start. */

@@ -89,7 +89,7 @@ export const JOB_ROUTES = {
         schema: submitReplySchema,
       },
     },
-    problems: ["too-large", "wrong-media", "inputs-missing", "key-reused", "full"],
+    problems: ["too-large", "wrong-media", "inputs-missing", "key-reused", "queue-full", "full"],
   },
   listJobs: {
     method: "GET",
@@ -223,7 +223,7 @@ export const JOB_ROUTES = {
       200: { ...rangeAnswers[200], events: logPieceSchema },
       204: nothingMore,
     },
-    problems: ["not-found", "wrong-range"],
+    problems: ["not-found", "gone", "wrong-range"],
   },
   listArtifacts: {
     method: "GET",
@@ -257,7 +257,7 @@ export const JOB_ROUTES = {
       headers: range,
     },
     answers: rangeAnswers,
-    problems: ["not-found", "wrong-range"],
+    problems: ["not-found", "gone", "wrong-range"],
   },
 } as const satisfies Record<string, Route>;
 
@@ -293,6 +293,7 @@ export const INPUT_ROUTES = {
       "wrong-offset",
       "wrong-digest",
       "full",
+      "over-quota",
     ],
   },
 } as const satisfies Record<string, Route>;

@@ -121,6 +121,7 @@ export const jobDetailSchema = {
     why: { ...prose, description: "Of the verdict, in words." },
     waiting: waitingSchema,
     cancel: { ...line, description: "Somebody asked to cancel it, and why." },
+    filesRemovedAt: { ...time, description: "When its logs and artifacts left; they answer 410." },
     pinned: {
       type: "object",
       description: "What the image's name was pinned to at the first lease, for all attempts.",
@@ -165,7 +166,9 @@ export const eventSchema = {
         "ended",
         "fenced",
         "settled",
+        "removed",
       ],
+      description: "removed: its logs and artifacts left after their time, or to make room.",
     },
     attempt: attemptNumber,
     host: hostName,

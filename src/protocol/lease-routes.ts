@@ -79,6 +79,7 @@ export const LEASE_ROUTES = {
       "wrong-media",
       "wrong-offset",
       "full",
+      "over-quota",
     ],
   },
   haveArtifact: {
@@ -108,6 +109,7 @@ export const LEASE_ROUTES = {
       "wrong-offset",
       "wrong-digest",
       "full",
+      "over-quota",
     ],
   },
   readInput: {
@@ -130,6 +132,6 @@ export const LEASE_ROUTES = {
     answers: {
       200: { says: "It is on disk.", type: "application/json", schema: verdictReplySchema },
     },
-    problems: ["not-found", "fenced", "too-large", "wrong-media"],
+    problems: ["not-found", "fenced", "too-large", "wrong-media", "not-delivered"],
   },
 } as const satisfies Record<string, Route>;

@@ -14,6 +14,7 @@ export const PROBLEMS = {
   "too-slow": { status: 408, title: "the request took too long to arrive" },
   fenced: { status: 409, title: "the lease was lost, and the job goes on without this attempt" },
   "wrong-offset": { status: 409, title: "the bytes do not begin where the last ones ended" },
+  gone: { status: 410, title: "it was here, and left after its time or to make room" },
   "length-required": { status: 411, title: "the length of the body must be told" },
   "too-large": { status: 413, title: "the body is larger than allowed here" },
   "wrong-media": { status: 415, title: "the body is not of the type that is taken here" },
@@ -22,11 +23,14 @@ export const PROBLEMS = {
   "inputs-missing": { status: 422, title: "inputs of the job were not uploaded by this submitter" },
   "key-reused": { status: 422, title: "the idempotency key was used for another request" },
   "wrong-digest": { status: 422, title: "the content does not have the digest that was told" },
+  "not-delivered": { status: 422, title: "the report names what the service does not have" },
+  "queue-full": { status: 429, title: "the submitter has as many jobs in the queue as it may" },
   "too-many": { status: 429, title: "too many requests" },
   "headers-too-large": { status: 431, title: "the request's headers are too large" },
   bug: { status: 500, title: "the service itself went wrong" },
   unavailable: { status: 503, title: "the service cannot answer now; ask again" },
   full: { status: 507, title: "the service has no room for more" },
+  "over-quota": { status: 507, title: "that is more than may be kept of one submitter or attempt" },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 /** The stable name of a way to be refused. */
@@ -56,7 +60,12 @@ export const problemSchema = {
         properties: { path: { ...prose, maxLength: 500 }, says: { ...prose, maxLength: 1000 } },
       },
     },
-    missing: { type: "array", maxItems: 100, items: sha256, description: "With inputs-missing." },
+    missing: {
+      type: "array",
+      maxItems: 100,
+      items: sha256,
+      description: "With inputs-missing and not-delivered.",
+    },
     haveBytes: { ...bytes, description: "With wrong-offset: how much there is; go on from here." },
   },
 } as const;

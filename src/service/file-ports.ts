@@ -47,6 +47,9 @@ export interface Logs {
   /** Bytes in a log; 0 when it was never begun. */
   have(key: LogKey): Promise<number>;
 
+  /** Bytes of each log of an attempt that was begun. */
+  sizes(jobId: string, attempt: number): Promise<ReadonlyMap<string, number>>;
+
   /** A part of a log as a stream that reads 64 KiB ahead at most; its end or `destroy` closes the file. */
   read(key: LogKey, span: Span): Readable;
 
@@ -73,8 +76,47 @@ export interface Contents {
     source: AsyncIterable<Uint8Array>,
   ): Promise<Written>;
 
+  /** Bytes of each artifact of an attempt, by digest, of those that are not complete as far as they came. */
+  sizes(jobId: string, attempt: number): Promise<ReadonlyMap<string, number>>;
+
+  /** Runs `work` while no other work holds this content: between asking how much there is and noting it nobody removes it. */
+  holding<T>(key: ContentKey, work: () => Promise<T>): Promise<T>;
+
+  /** Removes what there is of a content unless it is being written, and returns its bytes. Twice is safe. */
+  remove(key: ContentKey): Promise<number>;
+
   /** A part of a complete content as a stream that reads 64 KiB ahead at most; its end or `destroy` closes the file. */
   read(key: ContentKey, span: Span): Readable;
+}
+
+/** A folder of many jobs, or of many inputs of one owner: a step of a walk through all files. */
+export type Shelf =
+  | { readonly kind: "logs" | "artifacts"; readonly prefix: string }
+  | { readonly kind: "inputs"; readonly owner: string; readonly prefix: string };
+
+/** What lies on a shelf. */
+export type Stock = {
+  /** Jobs that have a folder there. */
+  readonly jobs: readonly string[];
+  /** Contents that nobody wrote for a while, as whole ones or as parts. */
+  readonly inputs: readonly { readonly sha256: string; readonly isPart: boolean }[];
+  /** Parts of artifacts that nobody wrote for a while. */
+  readonly parts: readonly ContentKey[];
+};
+
+/** All files, as who keeps them in order sees them. */
+export interface Shelves {
+  /** Bytes of all files, as far as they were looked at or written since the start. */
+  readonly bytes: number;
+
+  /** All shelves that there are. */
+  list(): Promise<readonly Shelf[]>;
+
+  /** Measures a shelf, and tells what lies there; inputs and parts only when they were not written for so long. */
+  look(shelf: Shelf, unwrittenSeconds: number): Promise<Stock>;
+
+  /** Removes all logs and artifacts of a job, and returns their bytes. Twice is safe. */
+  removeJob(jobId: string): Promise<number>;
 }
 
 /** Whether the disk has room for new work. */

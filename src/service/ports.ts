@@ -25,13 +25,19 @@ export type SubmitOrder = {
   readonly request: SubmitRequest;
   /** Of the client that may retry; 1 to 128 characters. */
   readonly idempotencyKey?: string;
+  /** How many jobs the owner may have in the queue, this one included; default: any number. */
+  readonly queuedMax?: number;
 };
 
 /** How a submit went. Only `queued` has changed anything. */
 export type Submitted =
   | { readonly kind: "queued" | "known"; readonly id: string }
   | { readonly kind: "key-reused" }
-  | { readonly kind: "inputs-missing"; readonly missing: readonly string[] };
+  | { readonly kind: "inputs-missing"; readonly missing: readonly string[] }
+  /** The input at this place, from 0, has another length than the job says. */
+  | { readonly kind: "input-differs"; readonly number: number; readonly bytes: number }
+  /** The owner has as many jobs in the queue as it may. */
+  | { readonly kind: "queue-full"; readonly queued: number };
 
 /** Which jobs to list, newest first. */
 export type JobFilter = {
@@ -79,6 +85,62 @@ export type Expired = {
   readonly jobs: number;
   /** Hosts that were silent too long. */
   readonly hosts: readonly string[];
+};
+
+/** Whose input it is, and its digest. */
+export type InputName = { readonly owner: string; readonly sha256: string };
+
+/** An upload that is to begin or to go on: the length of the whole, and what all of its owner's may take together. */
+export type UploadOrder = InputName & { readonly bytes: number; readonly bytesMax: number };
+
+/** How old things become before they leave, in seconds of the wall clock since their last use. */
+export type Ages = {
+  /** Logs and artifacts of a settled job, by its verdict. */
+  readonly fileSeconds: Readonly<Record<NonNullable<JobSummary["verdict"]>, number>>;
+  /** A settled job with its history. Its files have left by then, whatever `fileSeconds` says. */
+  readonly jobSeconds: number;
+  /** Inputs that no queued or running job names. */
+  readonly inputSeconds: number;
+  /** Uploads that did not go on. */
+  readonly partSeconds: number;
+  /** Hosts that are lost. Drained ones stay, since they would come back undrained. */
+  readonly hostSeconds: number;
+  /** Tokens that are revoked. */
+  readonly tokenSeconds: number;
+};
+
+/** The database's file as it is in use. */
+export type DatabaseSize = {
+  readonly bytes: number;
+  /** Of them unused: the next rows go there. */
+  readonly freeBytes: number;
+};
+
+/** What left, and what the caller is to remove. */
+export type Retired = {
+  /** Jobs whose files are nobody's any more: remove them. */
+  readonly files: readonly string[];
+  /** How many jobs left whole. */
+  readonly jobs: number;
+  readonly hosts: readonly string[];
+  readonly tokens: number;
+  /** Inputs that may leave: see `dropInput`. */
+  readonly inputs: readonly InputName[];
+  readonly database: DatabaseSize;
+};
+
+/** What upkeep removed since the start, and how large everything is. */
+export type UpkeepNumbers = {
+  /** Things by kind: whole jobs, files of a job, inputs, uploads that were given up, strays of a crash, hosts, tokens. */
+  readonly removed: Readonly<
+    Record<"jobs" | "files" | "inputs" | "uploads" | "strays" | "hosts" | "tokens", number>
+  >;
+  readonly removedBytes: number;
+  /** Missing until all files were looked at once. */
+  readonly filesBytes?: number;
+  /** What they may take before some leave; missing when there is no limit. */
+  readonly filesBytesMax?: number;
+  readonly database: DatabaseSize;
 };
 
 /** A token that is to be kept. */
@@ -157,8 +219,32 @@ export interface Store extends AsyncDisposable {
   /** The token with this hash unless it is revoked. Answers at once, from memory. */
   tokenOf(hash: string): TokenView | undefined;
 
+  /**
+   * Notes that an upload begins or goes on: what it will take counts for its owner from now on. Undefined: it may; else how much
+   * the owner has already, and nothing was noted. Twice is safe.
+   */
+  beginInput(order: UploadOrder): Promise<number | undefined>;
+
   /** Notes that an owner has uploaded an input whole. Twice is safe. */
   addInput(owner: string, sha256: string, bytes: number): Promise<void>;
+
+  /**
+   * Forgets an input unless it was used meanwhile; true when nobody's job can name it now, so that its file may be removed. To be
+   * called while nobody uploads it or notes it (`Contents.holding`).
+   */
+  dropInput(name: InputName, unusedSeconds: number): Promise<boolean>;
+
+  /**
+   * Lets a few of the things leave that are too old, and gives some unused room of the database back to the disk: a few
+   * milliseconds' work. To be called again and again. Never touches what is queued or runs.
+   */
+  retire(ages: Ages): Promise<Retired>;
+
+  /** Has the files of those jobs leave that were settled first, at most so many; returns the jobs, whose files are to be removed. */
+  makeRoom(most: number): Promise<readonly string[]>;
+
+  /** Which of these jobs, at most 1000, have files that are to stay. Of all others files are nobody's. */
+  withFiles(ids: readonly string[]): Promise<readonly string[]>;
 
   /** The size of an input that this owner has uploaded whole, or undefined. */
   inputOf(owner: string, sha256: string): Promise<number | undefined>;

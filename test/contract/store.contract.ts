@@ -1,6 +1,7 @@
 import type { StoreRoom } from "#test/kit/store-room.ts";
 import { describeStoreJobs } from "./store-jobs.contract.ts";
 import { describeStoreLeases } from "./store-leases.contract.ts";
+import { describeStoreMonths } from "./store-months.contract.ts";
 import { describeStoreTake } from "./store-take.contract.ts";
 import { describeStoreVerdicts } from "./store-verdicts.contract.ts";
 
@@ -10,4 +11,5 @@ export function describeStore(name: string, make: () => Promise<StoreRoom>): voi
   describeStoreTake(name, make);
   describeStoreLeases(name, make);
   describeStoreVerdicts(name, make);
+  describeStoreMonths(name, make);
 }

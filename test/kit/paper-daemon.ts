@@ -28,7 +28,7 @@ export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<Daem
     (words: string, fields: object = {}) => {
       lines.push({ level, words, fields });
     };
-  const log = { info: say("info"), warn: say("warn"), error: say("error") };
+  const log = { info: say("info"), warn: say("warn"), error: say("error"), debug: say("debug") };
   const [hypervisor, guests, images] = [new FakeHypervisor(), new FakeGuests(), new FakeImages()];
   const daemon = new Daemon({
     host,

@@ -9,9 +9,13 @@ import type { Limits } from "#service/api/limits.ts";
 import { newSecret, newToken } from "#service/api/new-token.ts";
 import { ServiceApi } from "#service/api/service-api.ts";
 import { ContentFiles } from "#service/files/content-files.ts";
+import { FileShelves } from "#service/files/file-shelves.ts";
+import { Footprint } from "#service/files/footprint.ts";
 import { LogFiles } from "#service/files/log-files.ts";
 import type { Store } from "#service/ports.ts";
 import { SqliteStore } from "#service/store/sqlite-store.ts";
+import { RETENTION, type Retention } from "#service/upkeep/retention.ts";
+import { Upkeep } from "#service/upkeep/upkeep.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { scratchFolder } from "./scratch.ts";
 
@@ -43,10 +47,13 @@ export class ServiceRoom implements AsyncDisposable {
   readonly localSecret = newSecret();
   readonly bugs: unknown[] = [];
   hasSpace = true;
+  /** False while somebody else holds what must be held to remove anything. */
+  mayRemove = true;
+  retention: Retention = RETENTION;
   url = "";
   readonly #limits: Partial<Limits>;
   readonly #clean: () => Promise<void>;
-  #open: { readonly store: Store; readonly api: ServiceApi } | undefined;
+  #open: { readonly store: Store; readonly api: ServiceApi; readonly upkeep: Upkeep } | undefined;
 
   private constructor(folder: string, limits: Partial<Limits>, clean: () => Promise<void>) {
     this.folder = folder;
@@ -70,6 +77,11 @@ export class ServiceRoom implements AsyncDisposable {
     return this.#open.store;
   }
 
+  get upkeep(): Upkeep {
+    if (this.#open === undefined) throw new Error("the room is closed");
+    return this.#open.upkeep;
+  }
+
   get socket(): string {
     return join(this.folder, "service.sock");
   }
@@ -79,17 +91,28 @@ export class ServiceRoom implements AsyncDisposable {
     const { folder, clock, localSecret } = this;
     const path = join(folder, "jobs.sqlite");
     const store = await SqliteStore.open({ path, clock, leaseSeconds: LEASE_SECONDS });
+    const footprint = new Footprint();
+    const contents = new ContentFiles(folder, footprint);
+    const upkeep = new Upkeep({
+      store,
+      contents,
+      shelves: new FileShelves(folder, footprint),
+      clock,
+      retention: this.retention,
+      mayRemove: () => (this.mayRemove ? { [Symbol.dispose]: () => undefined } : undefined),
+    });
     const api = await ServiceApi.open({
       store,
-      logs: new LogFiles(folder),
-      contents: new ContentFiles(folder),
+      logs: new LogFiles(folder, footprint),
+      contents,
+      upkeep,
       space: { hasRoom: async () => this.hasSpace },
       version: "0.1.0",
       localSecret,
       limits: this.#limits,
       remarks: { onBug: (error) => this.bugs.push(error) },
     });
-    this.#open = { store, api };
+    this.#open = { store, api, upkeep };
     await api.listen({ kind: "unix", path: this.socket });
     const port = Number(new URL(url).port);
     const taken = await api.listen({ kind: "tcp", host: "127.0.0.1", port });

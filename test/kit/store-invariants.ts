@@ -27,7 +27,7 @@ const NEVER = {
      WHERE (state = 'settled') <> (SELECT count(*) FROM events WHERE events.job = jobs.job AND kind = 'settled')`,
   "an end of the history that does not explain the state": `SELECT id FROM jobs WHERE state <> (
      SELECT CASE kind WHEN 'submitted' THEN 'queued' WHEN 'phase' THEN 'running' ELSE kind END FROM events
-     WHERE events.job = jobs.job AND kind NOT IN ('cancel', 'pinned') ORDER BY number DESC LIMIT 1)`,
+     WHERE events.job = jobs.job AND kind NOT IN ('cancel', 'pinned', 'removed') ORDER BY number DESC LIMIT 1)`,
   "a verdict that differs from the history's": `SELECT id FROM jobs JOIN events USING (job)
      WHERE kind = 'settled' AND events.verdict <> jobs.verdict`,
   "a gap in a history": `SELECT id FROM jobs WHERE (SELECT count(*) FROM events WHERE events.job = jobs.job) <>
@@ -37,6 +37,12 @@ const NEVER = {
   "an attempt that is over, without its end in the history, or with two": `SELECT lease FROM attempts
      WHERE (state <> 'live') <> (SELECT count(*) FROM events
        WHERE events.job = attempts.job AND kind IN ('ended', 'fenced') AND events.attempt = attempts.number)`,
+  "a queue that counts for another owner":
+    "SELECT id FROM jobs JOIN queue USING (job) WHERE jobs.owner <> queue.owner",
+  "files that left before their job was over":
+    "SELECT id FROM jobs WHERE files_gone_at IS NOT NULL AND state <> 'settled'",
+  "a requirement that no job has":
+    "SELECT key FROM requirements WHERE class NOT IN (SELECT class FROM jobs)",
   "something that hangs in the air": "SELECT * FROM pragma_foreign_key_check",
 } as const;
 

@@ -19,6 +19,8 @@ type Lease = Pick<Grant, "lease" | "jobId" | "attempt"> & { readonly host: strin
 export type Told = {
   readonly jobs: Map<string, { readonly attemptsMax: number }>;
   readonly leases: Map<string, Lease>;
+  /** Jobs that left after their time. */
+  readonly retired: Set<string>;
   /** The first report that was taken for a lease. */
   readonly verdicts: Map<string, VerdictReport["verdict"]["kind"]>;
   readonly fenced: Set<string>;
@@ -26,6 +28,15 @@ export type Told = {
 
 const HOSTS = ["lab-1", "lab-2", "lab-3", "lab-4", "lab-5"] as const;
 const PHASES = ["preparing", "booting", "connecting", "running", "collecting", "settled"] as const;
+const AGES = {
+  fileSeconds: { passed: 100, failed: 200, "timed-out": 200, cancelled: 200, broken: 300 },
+  jobSeconds: 400,
+  inputSeconds: 400,
+  partSeconds: 400,
+  hostSeconds: 400,
+  tokenSeconds: 400,
+} as const;
+
 const VERDICTS = [
   report({ kind: "passed" }),
   report({ kind: "failed", why: "make" }),
@@ -44,12 +55,14 @@ export class StoreStorm {
   readonly told: Told = {
     jobs: new Map(),
     leases: new Map(),
+    retired: new Set(),
     verdicts: new Map(),
     fenced: new Set(),
   };
   readonly #random: () => number;
   readonly #clock: FakeClock;
   readonly #requests: LeaseRequest[] = [];
+  readonly #jobOfKey = new Map<number, string>();
   #keys = 0;
 
   constructor(random: () => number, clock: FakeClock) {
@@ -66,6 +79,7 @@ export class StoreStorm {
     else if (dice < 0.82) await this.#settle(store);
     else if (dice < 0.86) await this.#cancel(store);
     else if (dice < 0.89) await this.#drain(store);
+    else if (dice < 0.91) await this.#retire(store);
     else if (dice < 0.98) {
       this.#clock.advance(this.#random() * 60);
       await store.expire();
@@ -103,10 +117,13 @@ export class StoreStorm {
     );
     if (answer.kind !== "queued" && answer.kind !== "known") throw new Error(answer.kind);
     const isKnown = this.told.jobs.has(answer.id);
-    if (isKnown !== isRepeat || isKnown !== (answer.kind === "known"))
+    // A key is remembered as long as its job.
+    const isExpected = isRepeat && !this.told.retired.has(this.#jobOfKey.get(key) ?? "");
+    if (isKnown !== isExpected || isKnown !== (answer.kind === "known"))
       throw new Error(`key ${key} is ${answer.kind}`);
-    if (isRepeat) return;
-    this.#keys += 1;
+    if (isKnown) return;
+    if (!isRepeat) this.#keys += 1;
+    this.#jobOfKey.set(key, answer.id);
     this.told.jobs.set(answer.id, { attemptsMax });
   }
 
@@ -180,6 +197,20 @@ export class StoreStorm {
 
   async #drain(store: Store): Promise<void> {
     await store.setDrain(this.#pick(HOSTS), this.#random() < 0.5 ? "new disk" : undefined);
+  }
+
+  /** What was settled some minutes ago leaves; nothing else may. */
+  async #retire(store: Store): Promise<void> {
+    const settled = new Set<string>();
+    for (const id of this.told.jobs.keys())
+      if ((await store.show(id))?.state === "settled") settled.add(id);
+    await store.retire(AGES);
+    for (const id of this.told.jobs.keys()) {
+      if ((await store.show(id)) !== undefined) continue;
+      if (!settled.has(id)) throw new Error(`job ${id} left before it was over`);
+      this.told.jobs.delete(id);
+      this.told.retired.add(id);
+    }
   }
 
   #fence({ lease }: Lease): void {

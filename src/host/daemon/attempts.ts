@@ -1,8 +1,8 @@
 import { Fault } from "#job/fault.ts";
 import type { Phase } from "#job/phase.ts";
+import type { Log } from "#lib/log.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import { logsOf } from "./attempt-logs.ts";
-import type { DaemonLog } from "./daemon-log.ts";
 import { type Delivery, deliver } from "./deliver.ts";
 import { HeldLease } from "./hold-lease.ts";
 import type { AttemptFolder } from "./ports.ts";
@@ -30,13 +30,13 @@ export type AttemptView = {
 /** All attempts that this host has something to do with. */
 export class Attempts {
   readonly #bench: Workbench;
-  readonly #log: DaemonLog;
+  readonly #log: Log;
   readonly #onRoom: () => void;
   readonly #entries = new Set<Entry>();
   readonly #stop: AbortSignal;
 
   /** `onRoom` is called whenever an attempt gave its room back. When `stop` aborts, nothing more is delivered. */
-  constructor(bench: Workbench, log: DaemonLog, onRoom: () => void, stop: AbortSignal) {
+  constructor(bench: Workbench, log: Log, onRoom: () => void, stop: AbortSignal) {
     this.#bench = bench;
     this.#log = log;
     this.#onRoom = onRoom;

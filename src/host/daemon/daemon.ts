@@ -4,17 +4,17 @@ import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { type Inventory, sweep } from "#host/runner/sweep.ts";
 import { Fault } from "#job/fault.ts";
 import { FileLock } from "#lib/file-lock.ts";
+import type { Log } from "#lib/log.ts";
 import { retry } from "#lib/retry.ts";
 import type { LeaseRequest, Room } from "#protocol/lease.ts";
 import { Attempts, type AttemptView } from "./attempts.ts";
-import type { DaemonLog } from "./daemon-log.ts";
 import type { AttemptBook, DrainFlag } from "./ports.ts";
 import { hostFacts, type Limits, roomOf } from "./room.ts";
 import type { Workbench } from "./run-lease.ts";
 import { type Offer, takeLeases } from "./take-leases.ts";
 
 const DAY_MS = 86_400_000;
-const FLUSH_MS = 5_000;
+const FLUSH_MS = 4_000;
 const PAUSES = { firstMs: 1_000, longestMs: 60_000 } as const;
 
 /** What a daemon is made of. */
@@ -29,7 +29,7 @@ export type DaemonParts = Workbench & {
   readonly images: () => Promise<LeaseRequest["images"]>;
   readonly book: AttemptBook;
   readonly drain: DrainFlag;
-  readonly log: DaemonLog;
+  readonly log: Log;
 };
 
 /** What a daemon does now, for people. */

@@ -1,8 +1,8 @@
 import { Bell } from "#lib/bell.ts";
+import type { Log } from "#lib/log.ts";
 import type { LeaseRequest } from "#protocol/lease.ts";
 import type { Attempts } from "./attempts.ts";
 import { claimOf } from "./claim.ts";
-import type { DaemonLog } from "./daemon-log.ts";
 import type { AttemptBook, Uplink } from "./ports.ts";
 
 /** Where there is no room now, whether there is some is looked at again after so long; else one long poll follows the other. */
@@ -17,7 +17,7 @@ export type LeaseTaking = {
   readonly uplink: Uplink;
   readonly book: AttemptBook;
   readonly attempts: Attempts;
-  readonly log: DaemonLog;
+  readonly log: Log;
   /** What is free now; nothing while the host is drained. */
   readonly offer: () => Promise<Offer>;
   /** Aborts when an offer that is being waited with is no longer true, since there is more room now. */

@@ -65,6 +65,11 @@ export class Gate {
     return token;
   }
 
+  /** Counts a submit of somebody; refuses one too many. */
+  submit({ name }: TokenView): void {
+    this.#count(`submits ${name}`, this.#limits.submits);
+  }
+
   /** Counts a long poll or stream of a token until `gone` aborts, which it must; refuses one too many. */
   wait({ id }: TokenView, gone: AbortSignal): void {
     const count = this.#waiting.get(id) ?? 0;

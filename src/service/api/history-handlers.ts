@@ -27,6 +27,7 @@ export function historyHandlers(
 
     async readLog({ token, path, query, headers, wantsEvents, signal }) {
       const job = await jobFor(rooms, token, path.job);
+      demandFiles(job);
       const key = {
         jobId: job.id,
         attempt: query.attempt ?? Math.max(job.attempts, 1),
@@ -58,6 +59,7 @@ export function historyHandlers(
 
     async readArtifact({ token, path }) {
       const job = await jobFor(rooms, token, path.job);
+      demandFiles(job);
       for (let attempt = job.attempts; attempt >= 1; attempt -= 1) {
         const key = { kind: "artifact", jobId: job.id, attempt, sha256: path.sha256 } as const;
         const { haveBytes, isComplete } = await contents.have(key);
@@ -67,6 +69,13 @@ export function historyHandlers(
       throw new Refusal("not-found", { detail: "the job has no such artifact" });
     },
   };
+}
+
+/** What left is not as if it had never been. */
+function demandFiles({ id, filesRemovedAt }: JobDetail): void {
+  if (filesRemovedAt === undefined) return;
+  const detail = `the logs and artifacts of job ${id} were removed at ${filesRemovedAt}`;
+  throw new Refusal("gone", { detail });
 }
 
 function demandAttempt({ id, attempts }: JobDetail, attempt: number): void {
@@ -90,7 +99,7 @@ async function* followEvents(
       yield { id: event.number, data: event };
       after = event.number;
       saidMs = performance.now();
-      if (event.kind === "settled") return;
+      if (event.kind === "settled" || event.kind === "removed") return;
     }
     if (events.length > 0) continue;
     if (performance.now() - saidMs > ALIVE_MS) {

@@ -60,7 +60,7 @@ export async function openHttpApp(rooms: Rooms, stopping: AbortSignal): Promise<
     ...adminHandlers(rooms),
     ...healthHandlers(rooms),
   };
-  registerRoutes(app, handlers, { gate: rooms.gate, stopping });
+  registerRoutes(app, handlers, { gate: rooms.gate, bodies: rooms.bodies, stopping });
   await app.ready();
   return {
     listener: app.routing,

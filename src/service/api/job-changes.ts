@@ -1,10 +1,16 @@
+import type { Tally } from "./tally.ts";
+
 /** Leases that are remembered; one beyond is asked for again where it matters. */
 const LEASES_MAX = 50_000;
 
-/** What a lease is about, and whether its attempt wrote a log since this process began. */
+/** What a lease is about, and what its attempt took so far. */
 export type LeasedAttempt = {
+  readonly host: string;
   readonly jobId: string;
   readonly attempt: number;
+  readonly logs: Tally;
+  readonly artifacts: Tally;
+  /** Whether it wrote a log, or may have done so before this process began. */
   hasLogs: boolean;
 };
 

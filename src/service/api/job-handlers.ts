@@ -26,9 +26,10 @@ export async function demandRoom({ space }: Rooms): Promise<void> {
 export function jobHandlers(
   rooms: Rooms,
 ): HandlersOf<"submitJob" | "listJobs" | "showJob" | "cancelJob" | "waitForJob"> {
-  const { store, changes, gate } = rooms;
+  const { store, changes, gate, limits } = rooms;
   return {
     async submitJob({ token, body, headers }) {
+      gate.submit(token);
       const findings = checkJobFile(body.job);
       if (findings.length > 0) {
         const violations = findings.map(({ path, says }) => ({ path, says: [says] }));
@@ -39,6 +40,7 @@ export function jobHandlers(
       const submitted = await store.submit({
         owner: token.name,
         request: body,
+        queuedMax: limits.queuedMax,
         ...(key === undefined ? {} : { idempotencyKey: key }),
       });
       switch (submitted.kind) {
@@ -46,6 +48,15 @@ export function jobHandlers(
           throw new Refusal("key-reused");
         case "inputs-missing":
           throw new Refusal("inputs-missing", { missing: submitted.missing });
+        case "input-differs": {
+          const says = [`the input that was uploaded has ${submitted.bytes} bytes`];
+          const path = ["inputs", String(submitted.number), "bytes"];
+          throw invalid("body.job", [{ path, says }]);
+        }
+        case "queue-full": {
+          const detail = `${token.name} has ${submitted.queued} jobs in the queue, ${limits.queuedMax} are allowed: wait for some, or cancel some`;
+          throw new Refusal("queue-full", { detail }, { "retry-after": "60" });
+        }
         case "queued":
         case "known":
           return { status: submitted.kind === "queued" ? 201 : 200, json: { id: submitted.id } };

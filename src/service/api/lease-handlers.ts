@@ -1,11 +1,14 @@
 import type { TokenView } from "#protocol/token.ts";
 import type { HandlersOf } from "./ask.ts";
-import { held, notHeld } from "./held.ts";
+import { held, notHeld, remember } from "./held.ts";
 import { readAll } from "./read-all.ts";
+import { roomFor } from "./read-request.ts";
 import { Refusal } from "./refusal.ts";
 import { renewLease } from "./renew-lease.ts";
+import { reportVerdict } from "./report-verdict.ts";
 import type { Rooms } from "./rooms.ts";
-import { haveReply, takeUpload } from "./upload.ts";
+import type { Allowance } from "./tally.ts";
+import { checkTotal, haveReply, takeUpload } from "./upload.ts";
 
 /** What hosts ask. */
 export function leaseHandlers(
@@ -19,17 +22,19 @@ export function leaseHandlers(
   | "readInput"
   | "reportVerdict"
 > {
-  const { store, logs, contents, changes, waiters, limits, remarks } = rooms;
+  const { store, logs, contents, changes, waiters, limits, space } = rooms;
   return {
     async takeLease({ token, body, signal }) {
       if (body.host !== token.name) {
         const detail = `the token is of host ${token.name}, not of ${body.host}`;
         throw new Refusal("forbidden", { detail });
       }
-      const grant = await waiters.take(body, signal());
+      // What is left of a nearly full disk is for what runs; a repeat still gets the lease that it led to.
+      const slots = (await space.hasRoom()) ? body.free.slots : 0;
+      const grant = await waiters.take({ ...body, free: { ...body.free, slots } }, signal());
       if (grant === undefined) return { status: 204 };
       const { lease, jobId, attempt } = grant;
-      changes.remember(lease, { jobId, attempt, hasLogs: false });
+      remember(rooms, lease, { host: token.name, jobId, attempt, hasLogs: false });
       changes.tell(jobId);
       return { status: 200, json: grant };
     },
@@ -39,12 +44,18 @@ export function leaseHandlers(
     async writeLog({ token, path: { lease, log }, query: { offset }, source, sourceBytes }) {
       if (offset + sourceBytes > limits.logBytes)
         throw new Refusal("too-large", { detail: `a log has at most ${limits.logBytes} bytes` });
+      using _ = roomFor(rooms, token, sourceBytes);
       const bytes = await readAll(source);
-      const { jobId, attempt } = await held(rooms, lease, token);
+      const { jobId, attempt, known } = await held(rooms, lease, token);
       const key = { jobId, attempt, log };
       if (bytes.length === 0)
         return haveReply({ haveBytes: await logs.have(key), isComplete: false });
-      changes.remember(lease, { jobId, attempt, hasLogs: true }).hasLogs = true;
+      known.hasLogs = true;
+      // An offset beyond all that there may be is wrong, and must not count.
+      const isNext = offset <= (await known.logs.of(log));
+      const end = offset + bytes.length;
+      if (isNext && !(await known.logs.claim(log, end, limits.attemptLogs)))
+        throw new Refusal("over-quota", { detail: beyond("logs", limits.attemptLogs) });
       const { kind, haveBytes } = await logs.append(key, offset, bytes);
       if (kind === "wrong-offset") throw new Refusal("wrong-offset", { haveBytes });
       return haveReply({ haveBytes, isComplete: false });
@@ -56,8 +67,11 @@ export function leaseHandlers(
     },
 
     async writeArtifact(ask) {
-      const { token, path } = ask;
-      const { jobId, attempt } = await held(rooms, path.lease, token);
+      const { token, path, query } = ask;
+      checkTotal(rooms, ask);
+      const { jobId, attempt, known } = await held(rooms, path.lease, token);
+      if (!(await known.artifacts.claim(path.sha256, query.total, limits.attemptArtifacts)))
+        throw new Refusal("over-quota", { detail: beyond("artifacts", limits.attemptArtifacts) });
       const key = { kind: "artifact", jobId, attempt, sha256: path.sha256 } as const;
       return haveReply(await takeUpload(rooms, key, ask));
     },
@@ -71,31 +85,10 @@ export function leaseHandlers(
       return { status: 200, sizeBytes, open: (span) => contents.read(key, span) };
     },
 
-    async reportVerdict({ token, path: { lease }, body }) {
-      await keepLogs(rooms, lease, token);
-      const settled = await store.settle(lease, token.name, body);
-      if (settled.kind !== "taken") throw notHeld(settled);
-      const about = changes.leased(lease);
-      if (about !== undefined)
-        remarks.onSettled?.({
-          job: about.jobId,
-          attempt: about.attempt,
-          host: token.name,
-          verdict: body.verdict,
-          jobIs: settled.job,
-        });
-      changes.tellLease(lease);
-      changes.forget(lease);
-      return { status: 200, json: { job: settled.job } };
-    },
+    reportVerdict: (ask) => reportVerdict(rooms, ask),
   };
 }
 
-/** Has the logs of an attempt survive a power cut, before its verdict is taken: then the host lets go of what it has. */
-async function keepLogs({ store, logs, changes }: Rooms, lease: string, token: TokenView) {
-  const known = changes.leased(lease);
-  if (known?.hasLogs === false) return;
-  // A lease that does not hold is the store's to judge: it knows repeats of a verdict.
-  const found = known ?? (await store.holds(lease, token.name));
-  if ("jobId" in found) await logs.keep(found.jobId, found.attempt);
+function beyond(what: string, { bytesMax, countMax }: Allowance): string {
+  return `the ${what} of an attempt are at most ${countMax}, of ${bytesMax} bytes together`;
 }

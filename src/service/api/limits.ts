@@ -1,5 +1,7 @@
 import { isIPv4 } from "node:net";
 import type { Role } from "#protocol/token.ts";
+import type { BodyBytes } from "./body-budget.ts";
+import type { Allowance } from "./tally.ts";
 
 /** How often somebody may ask: so many requests at once, and so many a second on average. */
 export type Rate = { readonly atOnce: number; readonly perSecond: number };
@@ -29,6 +31,18 @@ export type Limits = {
   readonly contentBytes: number;
   /** The longest log. */
   readonly logBytes: number;
+  /** All logs of one attempt. */
+  readonly attemptLogs: Allowance;
+  /** All artifacts of one attempt, its screenshot among them. */
+  readonly attemptArtifacts: Allowance;
+  /** Jobs that one submitter may have in the queue. */
+  readonly queuedMax: number;
+  /** Submits of one submitter, whichever of its tokens it takes; those that are refused count too. */
+  readonly submits: Rate;
+  /** All inputs of one submitter, those that are on their way included. */
+  readonly inputBytes: number;
+  /** Bodies of JSON and of logs that are in memory at once. */
+  readonly bodies: BodyBytes;
 };
 
 /** What holds unless the caller says otherwise. */
@@ -52,6 +66,13 @@ export const LIMITS: Limits = {
   headerBytes: 16 * 1024,
   contentBytes: 64 * 2 ** 30,
   logBytes: 2 ** 30,
+  attemptLogs: { bytesMax: 4 * 2 ** 30, countMax: 102 },
+  // A host brings home 10,000 files and 8 GiB at most, and a screenshot.
+  attemptArtifacts: { bytesMax: 9 * 2 ** 30, countMax: 10_001 },
+  queuedMax: 200_000,
+  submits: { atOnce: 5000, perSecond: 500 },
+  inputBytes: 256 * 2 ** 30,
+  bodies: { all: 256 * 2 ** 20, ofOne: 32 * 2 ** 20 },
 };
 
 /** Keys that are remembered; when there are more, those that have all their tokens back are forgotten. */

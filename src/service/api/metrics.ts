@@ -1,3 +1,4 @@
+import type { UpkeepNumbers } from "#service/ports.ts";
 import type { Rooms } from "./rooms.ts";
 
 /** Upper ends of the buckets of a request's duration, in seconds; long polls lie beyond the last. */
@@ -37,7 +38,7 @@ export class Metrics {
   }
 
   /** All numbers as they are now. */
-  async text({ store, waiters, gate, version }: Rooms): Promise<string> {
+  async text({ store, waiters, gate, version, upkeep }: Rooms): Promise<string> {
     const hosts = await store.hosts();
     const states = ["ready", "draining", "drained", "lost"] as const;
     const inState = (state: string) => hosts.filter((host) => host.state === state).length;
@@ -48,14 +49,15 @@ export class Metrics {
       testbed_attempts_running: one(hosts.reduce((sum, { doing }) => sum + doing.length, 0)),
       testbed_hosts_waiting: one(waiters.size),
       testbed_waits_open: one(gate.waits),
+      ...upkeepSamples(upkeep?.numbers()),
       testbed_build_info: [[{ version }, 1] as const],
       process_cpu_seconds_total: one((user + system) / 1e6),
       process_resident_memory_bytes: one(process.memoryUsage.rss()),
       process_start_time_seconds: one(this.#startSeconds),
     } as const satisfies Record<keyof typeof FAMILIES, readonly Sample[]>;
-    const plain = Object.entries(samples).map(([name, found]) =>
-      familyText(name, FAMILIES[name as keyof typeof FAMILIES], found),
-    );
+    const plain = Object.entries(samples)
+      .filter(([, found]) => found.length > 0)
+      .map(([name, found]) => familyText(name, FAMILIES[name as keyof typeof FAMILIES], found));
     return [...plain, this.#durations()].join("");
   }
 
@@ -92,11 +94,33 @@ const FAMILIES = {
   testbed_attempts_running: ["gauge", "Attempts that hosts hold leases of."],
   testbed_hosts_waiting: ["gauge", "Hosts that wait for a lease right now."],
   testbed_waits_open: ["gauge", "Streams, and long polls for jobs, that are open right now."],
+  testbed_removed_total: ["counter", "Things that upkeep removed, by kind."],
+  testbed_removed_bytes_total: ["counter", "Bytes of the files that upkeep removed."],
+  testbed_files_bytes: [
+    "gauge",
+    "Bytes of all logs, artifacts and inputs, once all were looked at.",
+  ],
+  testbed_files_limit_bytes: ["gauge", "What they may take before the oldest leave."],
+  testbed_database_bytes: ["gauge", "Size of the database, without its write-ahead log."],
+  testbed_database_free_bytes: ["gauge", "Of it unused: the next rows go there."],
   testbed_build_info: ["gauge", "Always 1; the version is a label."],
   process_cpu_seconds_total: ["counter", "CPU time of the service, user and system."],
   process_resident_memory_bytes: ["gauge", "Memory of the service in RAM."],
   process_start_time_seconds: ["gauge", "When the service started, since 1970."],
 } as const;
+
+function upkeepSamples(numbers: UpkeepNumbers | undefined) {
+  const maybe = (value: number | undefined) => (value === undefined ? [] : one(value));
+  const removed = Object.entries(numbers?.removed ?? {});
+  return {
+    testbed_removed_total: removed.map(([kind, count]): Sample => [{ kind }, count]),
+    testbed_removed_bytes_total: maybe(numbers?.removedBytes),
+    testbed_files_bytes: maybe(numbers?.filesBytes),
+    testbed_files_limit_bytes: maybe(numbers?.filesBytesMax),
+    testbed_database_bytes: maybe(numbers?.database.bytes),
+    testbed_database_free_bytes: maybe(numbers?.database.freeBytes),
+  };
+}
 
 function one(value: number): readonly Sample[] {
   return [[{}, value]];

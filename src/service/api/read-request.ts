@@ -1,6 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { compileSchema, type Violation } from "#lib/validate.ts";
 import type { Route } from "#protocol/route.ts";
+import type { TokenView } from "#protocol/token.ts";
+import type { BodyBudget } from "./body-budget.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Above this size only the first violation of a body is told: a large one can hold millions. */
@@ -47,6 +49,25 @@ export function invalid(
     ...(first === undefined ? {} : { detail: `${first.path}: ${first.says}`.slice(0, 1000) }),
     violations: told,
   });
+}
+
+/** Room in memory for a body of so many bytes, until it is given back; refuses it while there is none. */
+export function roomFor(
+  { bodies }: { readonly bodies: BodyBudget },
+  token: TokenView,
+  bytes: number,
+): Disposable {
+  const room = bodies.take(token.id, bytes);
+  const again = { "retry-after": "1" };
+  if (room === "ofOne") {
+    const detail = "other requests of this token are still being read; wait for their answers";
+    throw new Refusal("too-many", { detail }, again);
+  }
+  if (room === "all") {
+    const detail = "too many large requests are being read; ask again";
+    throw new Refusal("unavailable", { detail }, again);
+  }
+  return room;
 }
 
 /** The keys of a query, each at most once; refuses what is not well formed. */

@@ -4,8 +4,9 @@ import type { Route } from "#protocol/route.ts";
 import { ROUTES } from "#protocol/routes.ts";
 import type { TokenView } from "#protocol/token.ts";
 import type { Ask, Handlers, Reply } from "./ask.ts";
+import type { BodyBudget } from "./body-budget.ts";
 import type { Gate, Peer } from "./gate.ts";
-import { checking, parseQuery, pickHeaders, withNumbers } from "./read-request.ts";
+import { checking, parseQuery, pickHeaders, roomFor, withNumbers } from "./read-request.ts";
 import { Refusal } from "./refusal.ts";
 import { send } from "./send.ts";
 
@@ -15,6 +16,7 @@ type Asked = Pick<Ask<unknown>, "path" | "query" | "headers"> & { token: TokenVi
 /** What the routes need besides their handlers. */
 export type Desk = {
   readonly gate: Gate;
+  readonly bodies: BodyBudget;
   /** Aborts when the service stops. */
   readonly stopping: AbortSignal;
 };
@@ -55,7 +57,7 @@ function registerRoute(
     url: urlOf(route.path),
     bodyLimit: body?.bytesMax ?? 1,
     config: { operation: name },
-    onRequest: async (request) => {
+    onRequest: async (request, reply) => {
       const peer = peerOf(request);
       desk.gate.meet(peer);
       if (desk.stopping.aborted)
@@ -63,6 +65,7 @@ function registerRoute(
       const token = desk.gate.admit(peer, route);
       const read = checkParameters(request);
       checkBodyHeaders(request, body);
+      if (body?.type === "application/json") holdRoom(request, reply, { desk, token, body });
       asked.set(request, { ...read, token });
     },
     handler: async (request, reply) => {
@@ -125,6 +128,26 @@ function checkBodyHeaders({ headers }: FastifyRequest, body: Route["body"]): voi
   const isBytes = body.type === "application/octet-stream";
   if (isBytes && (isChunked || headers["content-length"] === undefined))
     throw new Refusal("length-required");
+}
+
+/** Shorter bodies of JSON are not counted: all connections together hold no more than 160 MiB of them. */
+const UNCOUNTED_BYTES_MAX = 16 * 1024;
+
+/** Holds room for a long body of JSON until its answer is out. */
+function holdRoom(
+  { headers }: FastifyRequest,
+  reply: FastifyReply,
+  {
+    desk,
+    token,
+    body,
+  }: { desk: Desk; token: TokenView | undefined; body: NonNullable<Route["body"]> },
+): void {
+  const isChunked = headers["transfer-encoding"] !== undefined;
+  const bytes = isChunked ? body.bytesMax : Number(headers["content-length"] ?? 0);
+  if (token === undefined || bytes <= UNCOUNTED_BYTES_MAX) return;
+  const room = roomFor(desk, token, bytes);
+  reply.raw.once("close", () => room[Symbol.dispose]());
 }
 
 function wantsEvents({ headers, method }: FastifyRequest, { answers }: Route): boolean {

@@ -1,5 +1,6 @@
 import type { Contents, Logs, Space } from "#service/file-ports.ts";
-import type { Store } from "#service/ports.ts";
+import type { Store, UpkeepNumbers } from "#service/ports.ts";
+import type { BodyBudget } from "./body-budget.ts";
 import type { Gate } from "./gate.ts";
 import type { JobChanges } from "./job-changes.ts";
 import type { LeaseWaiters } from "./lease-waiters.ts";
@@ -18,6 +19,9 @@ export type Rooms = {
   readonly waiters: LeaseWaiters;
   readonly limits: Limits;
   readonly metrics: Metrics;
+  readonly bodies: BodyBudget;
+  /** Missing where nobody keeps order. */
+  readonly upkeep?: { numbers(): UpkeepNumbers };
   readonly version: string;
   readonly remarks: Remarks;
 };

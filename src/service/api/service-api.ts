@@ -1,6 +1,7 @@
 import type { ListenAddress } from "#lib/listen-address.ts";
 import type { Contents, Logs, Space } from "#service/file-ports.ts";
-import type { Store } from "#service/ports.ts";
+import type { Store, UpkeepNumbers } from "#service/ports.ts";
+import { BodyBudget } from "./body-budget.ts";
 import { Gate, hashOf } from "./gate.ts";
 import { type HttpApp, openHttpApp } from "./http-app.ts";
 import { JobChanges } from "./job-changes.ts";
@@ -24,6 +25,8 @@ export type ServiceApiOptions = {
   readonly localSecret: string;
   readonly limits?: Partial<Limits>;
   readonly remarks: Remarks;
+  /** Who keeps order, for the metrics. */
+  readonly upkeep?: { numbers(): UpkeepNumbers };
 };
 
 /** The HTTP API of the job service, on any number of addresses. */
@@ -57,6 +60,7 @@ export class ServiceApi implements AsyncDisposable {
       gate: new Gate(options.store, limits, hashOf(localSecret)),
       changes: new JobChanges(),
       metrics: new Metrics(),
+      bodies: new BodyBudget(limits.bodies),
     };
     const app = await openHttpApp(rooms, stopping.signal);
     return new ServiceApi(app, limits, { waiters, stopping });

@@ -15,12 +15,11 @@ export function haveReply({ haveBytes, isComplete }: Have): Reply {
   };
 }
 
-/** Takes a part of a content, and tells how much there is now; refuses what does not go on from there. */
-export async function takeUpload(
-  { contents, limits }: Rooms,
-  key: ContentKey,
-  { query: { offset, total }, source, sourceBytes }: Upload,
-): Promise<Have> {
+/** Refuses a content that would be too long, and a part that would be longer than the whole. */
+export function checkTotal(
+  { limits }: Rooms,
+  { query: { offset, total }, sourceBytes }: Upload,
+): void {
   if (total > limits.contentBytes)
     throw new Refusal("too-large", {
       detail: `a content has at most ${limits.contentBytes} bytes`,
@@ -29,6 +28,14 @@ export async function takeUpload(
     const says = `${offset} + ${sourceBytes} bytes are more than the total of ${total}`;
     throw new Refusal("invalid", { detail: says, violations: [{ path: "query.total", says }] });
   }
+}
+
+/** Takes a part of a content, and tells how much there is now; refuses what does not go on from there. */
+export async function takeUpload(
+  { contents }: Rooms,
+  key: ContentKey,
+  { query: { offset, total }, source }: Upload,
+): Promise<Have> {
   const written = await contents.write(key, { offset, totalBytes: total }, source);
   if (written.kind === "wrong-digest") throw new Refusal("wrong-digest", { haveBytes: 0 });
   if (written.kind === "wrong-offset")

@@ -12,25 +12,35 @@ import {
   type Span,
   type Written,
 } from "#service/file-ports.ts";
-import { filesError, ifThere, makeLastingFolder, sync, writeOrNothing } from "./disk.ts";
-import { contentPath } from "./paths.ts";
+import { filesError, ifThere, makeLastingFolder, sizesIn, sync, writeOrNothing } from "./disk.ts";
+import type { Footprint } from "./footprint.ts";
+import { artifactFolder, contentPath, shelfOf } from "./paths.ts";
 
 /** Digests of parts that are remembered; a part beyond is read again when its upload goes on. */
 const DIGESTS_MAX = 256;
 
 type Upload = { readonly newer: AbortController; readonly ended: Promise<unknown> };
-type Part = { readonly path: string; haveBytes: number; readonly hash: Hash };
+type Part = {
+  readonly path: string;
+  readonly shelf: string;
+  haveBytes: number;
+  readonly hash: Hash;
+};
 
 /** Contents as files below a folder. Only one process may write there. */
 export class ContentFiles implements Contents {
   readonly #root: string;
+  readonly #footprint: Footprint;
   readonly #uploads = new Map<string, Upload>();
+  /** The last work that holds each content: one goes after the other. */
+  readonly #holds = new Map<string, Promise<unknown>>();
   /** How far each part was digested, oldest first. */
   readonly #digests = new Map<string, Part>();
 
-  /** Over a folder that is there. */
-  constructor(root: string) {
+  /** Over a folder that is there; what is written counts in `footprint`. */
+  constructor(root: string, footprint: Footprint) {
     this.#root = root;
+    this.#footprint = footprint;
   }
 
   async have(key: ContentKey): Promise<Have> {
@@ -70,23 +80,28 @@ export class ContentFiles implements Contents {
     if (there.isComplete) return { kind: "taken", ...there };
     if (offset !== there.haveBytes) return { kind: "wrong-offset", ...there };
     const path = contentPath(this.#root, key);
-    const part = await this.#partOf(path, offset).catch(rethrow);
+    const part = await this.#partOf(key, offset).catch(rethrow);
     await this.#fill(part, source);
     if (part.haveBytes < totalBytes)
       return { kind: "taken", haveBytes: part.haveBytes, isComplete: false };
     const isRight = part.haveBytes === totalBytes && part.hash.copy().digest("hex") === key.sha256;
     this.#digests.delete(part.path);
-    await (isRight ? complete(part.path, path) : rm(part.path, { force: true })).catch(rethrow);
-    return isRight
-      ? { kind: "taken", haveBytes: totalBytes, isComplete: true }
-      : { kind: "wrong-digest" };
+    if (isRight) {
+      await complete(part.path, path).catch(rethrow);
+      return { kind: "taken", haveBytes: totalBytes, isComplete: true };
+    }
+    await rm(part.path, { force: true }).catch(rethrow);
+    this.#footprint.add(part.shelf, -part.haveBytes);
+    return { kind: "wrong-digest" };
   }
 
   /** A part with its digest so far, from memory or read again. */
-  async #partOf(path: string, haveBytes: number): Promise<Part> {
+  async #partOf(key: ContentKey, haveBytes: number): Promise<Part> {
+    const path = contentPath(this.#root, key);
     const known = this.#digests.get(`${path}.part`);
     if (known?.haveBytes === haveBytes) return known;
-    const part: Part = { path: `${path}.part`, haveBytes, hash: createHash("sha256") };
+    const shelf = shelfOf(this.#root, key);
+    const part: Part = { path: `${path}.part`, shelf, haveBytes, hash: createHash("sha256") };
     if (haveBytes === 0) await makeLastingFolder(this.#root, dirname(path));
     else for await (const piece of createReadStream(part.path)) part.hash.update(piece);
     return part;
@@ -99,6 +114,7 @@ export class ContentFiles implements Contents {
         await writeOrNothing(file, part.haveBytes, piece).catch(rethrow);
         part.hash.update(piece);
         part.haveBytes += piece.length;
+        this.#footprint.add(part.shelf, piece.length);
       }
     } finally {
       this.#remember(part);
@@ -111,6 +127,42 @@ export class ContentFiles implements Contents {
     this.#digests.set(part.path, part);
     const [oldest] = this.#digests.keys();
     if (this.#digests.size > DIGESTS_MAX && oldest !== undefined) this.#digests.delete(oldest);
+  }
+
+  sizes(jobId: string, attempt: number): Promise<ReadonlyMap<string, number>> {
+    return sizesIn(artifactFolder(this.#root, jobId, attempt), ".part");
+  }
+
+  async holding<T>(key: ContentKey, work: () => Promise<T>): Promise<T> {
+    const path = contentPath(this.#root, key);
+    const before = this.#holds.get(path) ?? Promise.resolve();
+    const turn = before.then(work);
+    const tail = turn.catch(() => undefined);
+    this.#holds.set(path, tail);
+    try {
+      return await turn;
+    } finally {
+      if (this.#holds.get(path) === tail) this.#holds.delete(path);
+    }
+  }
+
+  async remove(key: ContentKey): Promise<number> {
+    const path = contentPath(this.#root, key);
+    if (this.#uploads.has(path)) return 0;
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    // An upload that begins meanwhile waits, as it does for an older one.
+    const upload: Upload = { newer: new AbortController(), ended };
+    this.#uploads.set(path, upload);
+    try {
+      const { haveBytes } = await this.have(key);
+      this.#digests.delete(`${path}.part`);
+      for (const one of [path, `${path}.part`]) await rm(one, { force: true }).catch(rethrow);
+      this.#footprint.add(shelfOf(this.#root, key), -haveBytes);
+      return haveBytes;
+    } finally {
+      if (this.#uploads.get(path) === upload) this.#uploads.delete(path);
+      resolve();
+    }
   }
 
   read(key: ContentKey, { first, last }: Span): Readable {

@@ -1,5 +1,5 @@
-import { type FileHandle, open } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, open, readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { makeFolders } from "#lib/make-folders.ts";
 import { FilesError } from "#service/file-ports.ts";
 
@@ -22,6 +22,17 @@ export async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw filesError(error);
   }
+}
+
+/** The length of each file in a folder, by its name without `suffix`; of a folder that is not there none. */
+export async function sizesIn(folder: string, suffix: string): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for (const name of (await ifThere(readdir(folder))) ?? []) {
+    const bytes = (await ifThere(stat(join(folder, name))))?.size;
+    const key = name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
+    if (bytes !== undefined) sizes.set(key, bytes);
+  }
+  return sizes;
 }
 
 /** Makes a folder below `root` in such a way that it survives a power cut: the folders above know of it, on disk. */

@@ -3,25 +3,28 @@ import { constants, type FileHandle, open, readdir, stat } from "node:fs/promise
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Appended, LogKey, Logs, Span } from "#service/file-ports.ts";
-import { filesError, ifThere, makeLastingFolder, sync, writeOrNothing } from "./disk.ts";
-import { logFolder, logPath } from "./paths.ts";
+import { filesError, ifThere, makeLastingFolder, sizesIn, sync, writeOrNothing } from "./disk.ts";
+import type { Footprint } from "./footprint.ts";
+import { logFolder, logPath, shelfOfJob } from "./paths.ts";
 
 /** Logs as files below a folder. Only one process may write there. */
 export class LogFiles implements Logs {
   readonly #root: string;
+  readonly #footprint: Footprint;
   /** The last append to each log that is being written: they go one after the other. */
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  /** Over a folder that is there. */
-  constructor(root: string) {
+  /** Over a folder that is there; what is written counts in `footprint`. */
+  constructor(root: string, footprint: Footprint) {
     this.#root = root;
+    this.#footprint = footprint;
   }
 
   async append(key: LogKey, offset: number, bytes: Uint8Array): Promise<Appended> {
     const path = logPath(this.#root, key);
     const before = this.#tails.get(path) ?? Promise.resolve();
-    const turn = before.then(() => this.#appendNow(path, offset, bytes));
+    const turn = before.then(() => this.#appendNow(key, offset, bytes));
     const tail = turn.catch(() => undefined);
     this.#tails.set(path, tail);
     try {
@@ -35,7 +38,8 @@ export class LogFiles implements Logs {
     }
   }
 
-  async #appendNow(path: string, offset: number, bytes: Uint8Array): Promise<Appended> {
+  async #appendNow(key: LogKey, offset: number, bytes: Uint8Array): Promise<Appended> {
+    const path = logPath(this.#root, key);
     const there = await ifThere(open(path, constants.O_RDWR));
     if (there === undefined && offset > 0) return { kind: "wrong-offset", haveBytes: 0 };
     const file = there ?? (await this.#begin(path));
@@ -44,6 +48,7 @@ export class LogFiles implements Logs {
       const endBytes = offset + bytes.length;
       if (offset === haveBytes) {
         await writeOrNothing(file, offset, bytes);
+        this.#footprint.add(shelfOfJob(this.#root, "logs", key.jobId), bytes.length);
         return { kind: "taken", haveBytes: endBytes };
       }
       const isRepeat = endBytes <= haveBytes && (await hasThere(file, offset, bytes));
@@ -60,6 +65,10 @@ export class LogFiles implements Logs {
 
   async have(key: LogKey): Promise<number> {
     return (await ifThere(stat(logPath(this.#root, key))))?.size ?? 0;
+  }
+
+  sizes(jobId: string, attempt: number): Promise<ReadonlyMap<string, number>> {
+    return sizesIn(logFolder(this.#root, jobId, attempt), ".log");
   }
 
   read(key: LogKey, { first, last }: Span): Readable {

@@ -1,10 +1,11 @@
 import { cancel } from "./cancel.ts";
 import { expire } from "./expire.ts";
 import { hosts, setDrain } from "./hosts.ts";
-import { addInput, inputOf } from "./inputs.ts";
+import { addInput, beginInput, dropInput, inputOf } from "./inputs.ts";
 import type { Ledger } from "./ledger.ts";
 import { list } from "./list.ts";
 import { holds, leasedInput, renew } from "./renew.ts";
+import { makeRoom, retire, withFiles } from "./retire.ts";
 import { settle } from "./settle.ts";
 import { artifacts, events, show } from "./show.ts";
 import { submit } from "./submit.ts";
@@ -31,7 +32,12 @@ export const COMMANDS = {
   tokens,
   revokeToken,
   addInput,
+  beginInput,
+  dropInput,
   inputOf,
+  retire,
+  makeRoom,
+  withFiles,
 } as const;
 
 /** The name of a command. */

@@ -6,6 +6,7 @@ import type { LiveLease } from "./live-leases.ts";
 import type { Row } from "./sql.ts";
 
 type JobRow = Row & {
+  owner: string;
   attempts: number;
   uncounted: number;
   attempts_max: number;
@@ -82,7 +83,7 @@ export function finish(
 function conclude(ledger: Ledger, live: LiveLease, verdict: WireVerdict): "settled" | "queued" {
   const { job } = live;
   const found = ledger.sql.one<JobRow>(
-    `SELECT attempts, uncounted, attempts_max, cancel, class, priority, submitted_at, queue_seconds, pinned_digest
+    `SELECT owner, attempts, uncounted, attempts_max, cancel, class, priority, submitted_at, queue_seconds, pinned_digest
      FROM jobs WHERE job = ?`,
     job,
   );
@@ -119,11 +120,13 @@ function queueAgain(ledger: Ledger, live: LiveLease, row: JobRow, isElsewhere: b
   );
   ledger.queue.add({
     job,
+    owner: row.owner,
     class: id,
     priority: row.priority,
     submittedAt: row.submitted_at,
     limitAt,
   });
+  if (id !== row.class) ledger.queue.dropClass(row.class);
   const where = isElsewhere ? `, on another host than ${avoid.join(", ")} if there is one` : "";
   const left = row.attempts_max - (row.attempts - row.uncounted);
   const says = `queued for attempt ${row.attempts + 1}, ${left} left${where}`;

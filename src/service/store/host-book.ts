@@ -123,6 +123,19 @@ export class HostBook {
     return lost.map(({ offer }) => offer.host);
   }
 
+  /** Forgets hosts that were lost before a time, do nothing and are not drained; returns their names. */
+  retire(before: number, doing: ReadonlyMap<string, unknown>): readonly string[] {
+    const old = this.all().filter(
+      ({ lostAt, drain, offer }) =>
+        lostAt !== undefined && lostAt < before && drain === undefined && !doing.has(offer.host),
+    );
+    for (const { offer } of old) {
+      this.#hosts.delete(offer.host);
+      this.#sql.run("DELETE FROM hosts WHERE name = ?", offer.host);
+    }
+    return old.map(({ offer }) => offer.host);
+  }
+
   /** True when a host other than those to avoid is there and could take such a job when it is free. */
   hasOther(requirement: Requirement): boolean {
     return this.all().some((host) => {

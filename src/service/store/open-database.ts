@@ -11,12 +11,16 @@ const BUSY_MS = 5000;
 /**
  * Settings of the connection. FULL: a commit is on disk when it returns, in WAL mode with one fsync
  * (https://www.sqlite.org/pragma.html#pragma_synchronous). A checkpoint each 16 MiB of log instead of 4: it costs two more fsyncs.
+ * The log grows while somebody reads an old state (a backup does); the limit cuts it back after the first checkpoint that
+ * reaches its end. Free pages go back to the disk in small steps (`compact.ts`), which has to be said before there is any table.
  */
 const SETTINGS = `
+  PRAGMA auto_vacuum = INCREMENTAL;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = ON;
   PRAGMA wal_autocheckpoint = 4096;
+  PRAGMA journal_size_limit = 67108864;
   PRAGMA cache_size = -16384;
 `;
 

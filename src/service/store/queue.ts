@@ -17,6 +17,7 @@ import type { Row, Sql } from "./sql.ts";
 /** What has to be known to put a job into the queue. */
 export type Queued = {
   readonly job: number;
+  readonly owner: string;
   readonly class: number;
   readonly priority: number;
   readonly submittedAt: number;
@@ -41,6 +42,8 @@ export class Queue {
   readonly #classes = new Map<number, Class>();
   /** Requirements of all classes that were met in this life of the process, queued jobs or none. */
   readonly #known = new Map<string, number>();
+  /** How many jobs each owner has in the queue. */
+  readonly #byOwner = new Map<string, number>();
   /** Requirements that jobs were queued with since `takeNews`. */
   readonly #news = new Map<number, Requirement>();
 
@@ -53,6 +56,10 @@ export class Queue {
   reload(): void {
     this.#classes.clear();
     this.#known.clear();
+    this.#byOwner.clear();
+    const owners = "SELECT owner, count(*) AS jobs FROM queue GROUP BY owner";
+    for (const { owner, jobs } of this.#sql.all<{ owner: string; jobs: number }>(owners))
+      this.#byOwner.set(owner, jobs);
     const rows = this.#sql.all<{ class: number; key: string }>(
       "SELECT class, key FROM requirements WHERE class IN (SELECT DISTINCT class FROM queue)",
     );
@@ -85,16 +92,34 @@ export class Queue {
     return parseRequirementKey(row.key);
   }
 
+  /** Forgets a class that no job has any more, queued or not. */
+  dropClass(id: number): void {
+    const row = this.#sql.one<{ key: string }>(
+      `DELETE FROM requirements WHERE class = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE class = ?1) RETURNING key`,
+      id,
+    );
+    if (row === undefined) return;
+    this.#known.delete(row.key);
+    this.#classes.delete(id);
+  }
+
+  /** How many jobs an owner has in the queue. */
+  countOf(owner: string): number {
+    return this.#byOwner.get(owner) ?? 0;
+  }
+
   /** Puts a job in. */
-  add({ job, class: id, priority, submittedAt, limitAt }: Queued): void {
+  add({ job, owner, class: id, priority, submittedAt, limitAt }: Queued): void {
     this.#sql.run(
-      "INSERT INTO queue (class, rank, job, submitted_at, limit_at) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO queue (class, rank, job, submitted_at, limit_at, owner) VALUES (?, ?, ?, ?, ?, ?)",
       id,
       -priority,
       job,
       submittedAt,
       limitAt ?? null,
+      owner,
     );
+    this.#byOwner.set(owner, this.countOf(owner) + 1);
     const known = this.#classes.get(id);
     const head = { job, rank: -priority, submitted_at: submittedAt };
     if (known === undefined) {
@@ -109,11 +134,15 @@ export class Queue {
 
   /** Takes a job out; twice is safe. */
   remove(job: number): void {
-    const row = this.#sql.one<{ class: number }>(
-      "DELETE FROM queue WHERE job = ? RETURNING class",
+    const row = this.#sql.one<{ class: number; owner: string }>(
+      "DELETE FROM queue WHERE job = ? RETURNING class, owner",
       job,
     );
-    const known = row === undefined ? undefined : this.#classes.get(row.class);
+    if (row === undefined) return;
+    const left = this.countOf(row.owner) - 1;
+    if (left > 0) this.#byOwner.set(row.owner, left);
+    else this.#byOwner.delete(row.owner);
+    const known = this.#classes.get(row.class);
     if (known?.head?.job === job) known.head = undefined;
   }
 

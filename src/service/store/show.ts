@@ -35,6 +35,7 @@ export type JobRow = Row & {
   why: string | null;
   cancel: string | null;
   pinned_digest: string | null;
+  files_gone_at: number | null;
 };
 
 type AttemptRow = Row & {
@@ -65,6 +66,7 @@ export function show(ledger: Ledger, id: string): JobDetail | undefined {
       queueLimitSeconds: row.queue_seconds,
       why: row.why,
       cancel: row.cancel,
+      filesRemovedAt: row.files_gone_at === null ? null : timeOf(row.files_gone_at),
       waiting: isQueued ? waitingOf(ledger, row) : null,
       pinned:
         row.pinned_digest === null ? null : { name: row.image_name, digest: row.pinned_digest },

@@ -6,17 +6,21 @@ import type { VerdictReport, WireArtifact } from "#protocol/verdict.ts";
 import type { WireJob } from "#protocol/wire-job.ts";
 import type { Requirement } from "#service/matching/requirement.ts";
 import type {
+  Ages,
   Clock,
   Expired,
   Held,
+  InputName,
   JobFilter,
   JobPage,
   NewToken,
   Renewed,
+  Retired,
   Settled,
   Store,
   SubmitOrder,
   Submitted,
+  UploadOrder,
 } from "#service/ports.ts";
 import { CommitLine, type Line } from "./commit-line.ts";
 import type { HashedToken } from "./tokens.ts";
@@ -131,6 +135,26 @@ export class SqliteStore implements Store {
 
   tokenOf(hash: string): TokenView | undefined {
     return this.#tokens.get(hash);
+  }
+
+  beginInput(order: UploadOrder): Promise<number | undefined> {
+    return this.#line.ask("beginInput", order);
+  }
+
+  dropInput(name: InputName, unusedSeconds: number): Promise<boolean> {
+    return this.#line.ask("dropInput", { ...name, unusedSeconds });
+  }
+
+  retire(ages: Ages): Promise<Retired> {
+    return this.#line.ask("retire", ages);
+  }
+
+  makeRoom(most: number): Promise<readonly string[]> {
+    return this.#line.ask("makeRoom", most);
+  }
+
+  withFiles(ids: readonly string[]): Promise<readonly string[]> {
+    return this.#line.ask("withFiles", ids);
   }
 
   addInput(owner: string, sha256: string, bytes: number): Promise<void> {

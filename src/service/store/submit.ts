@@ -4,7 +4,7 @@ import { jobSpecOf } from "#job/job-spec-of.ts";
 import type { WireJob } from "#protocol/wire-job.ts";
 import type { SubmitOrder, Submitted } from "#service/ports.ts";
 import { note } from "./chronicle.ts";
-import { inputOf } from "./inputs.ts";
+import { inputOf, touchInput } from "./inputs.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** Queues a job: see `Store.submit`. */
@@ -14,16 +14,25 @@ export function submit(ledger: Ledger, order: SubmitOrder): Submitted {
   if (known !== undefined) {
     return known.digest === digest ? { kind: "known", id: known.id } : { kind: "key-reused" };
   }
-  const { owner } = order;
-  const digests = [...new Set((order.request.job.inputs ?? []).map(({ sha256 }) => sha256))];
-  const missing = digests.filter((sha256) => inputOf(ledger, { owner, sha256 }) === undefined);
+  const { owner, queuedMax } = order;
+  const queued = ledger.queue.countOf(owner);
+  if (queuedMax !== undefined && queued >= queuedMax) return { kind: "queue-full", queued };
+  const inputs = order.request.job.inputs ?? [];
+  const digests = [...new Set(inputs.map(({ sha256 }) => sha256))];
+  const bytesOf = new Map(digests.map((sha256) => [sha256, inputOf(ledger, { owner, sha256 })]));
+  const missing = digests.filter((sha256) => bytesOf.get(sha256) === undefined);
   if (missing.length > 0) return { kind: "inputs-missing", missing };
+  for (const [number, { sha256, bytes }] of inputs.entries()) {
+    const there = bytesOf.get(sha256) ?? 0;
+    if (there !== bytes) return { kind: "input-differs", number, bytes: there };
+  }
 
   const { job, id } = insertJob(ledger, order);
   const { sql } = ledger;
   sql.run("INSERT INTO specs (job, body) VALUES (?, ?)", job, JSON.stringify(order.request.job));
   for (const sha256 of digests) {
     sql.run("INSERT INTO job_inputs (job, sha256) VALUES (?, ?)", job, sha256);
+    touchInput(ledger, { owner, sha256 });
   }
   if (order.idempotencyKey !== undefined) {
     sql.run(
@@ -77,7 +86,7 @@ function insertJob(ledger: Ledger, { owner, request }: SubmitOrder): { job: numb
   );
   const limitAt =
     queueLimitSeconds === undefined ? undefined : submittedAt + queueLimitSeconds * 1000;
-  ledger.queue.add({ job, class: classId, priority, submittedAt, limitAt });
+  ledger.queue.add({ job, owner, class: classId, priority, submittedAt, limitAt });
   return { job, id };
 }
 

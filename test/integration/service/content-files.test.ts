@@ -6,6 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import type { ContentKey } from "#service/file-ports.ts";
 import { ContentFiles } from "#service/files/content-files.ts";
+import { Footprint } from "#service/files/footprint.ts";
 import { contentPath } from "#service/files/paths.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
@@ -20,7 +21,7 @@ beforeEach(async () => {
   const folder = await scratchFolder();
   onTestFinished(() => folder[Symbol.asyncDispose]());
   root = folder.path;
-  contents = new ContentFiles(root);
+  contents = new ContentFiles(root, new Footprint());
 });
 
 function keyOf(text: string): ContentKey {
@@ -42,7 +43,7 @@ test("a content comes in several uploads, across a restart, and is complete with
     isComplete: false,
   });
   await contents.write(KEY, at(10), pieces(TEXT.slice(10, 12)));
-  const restarted = new ContentFiles(root);
+  const restarted = new ContentFiles(root, new Footprint());
   expect(await restarted.have(KEY)).toEqual({ haveBytes: 12, isComplete: false });
   const done = await restarted.write(KEY, at(12), pieces(TEXT.slice(12)));
   expect(done).toEqual({ kind: "taken", haveBytes: TOTAL, isComplete: true });

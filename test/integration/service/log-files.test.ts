@@ -2,6 +2,7 @@ import { mkdir, readFile, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { Footprint } from "#service/files/footprint.ts";
 import { LogFiles } from "#service/files/log-files.ts";
 import { logPath } from "#service/files/paths.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
@@ -16,7 +17,7 @@ beforeEach(async () => {
   const folder = await scratchFolder();
   onTestFinished(() => folder[Symbol.asyncDispose]());
   root = folder.path;
-  logs = new LogFiles(root);
+  logs = new LogFiles(root, new Footprint());
 });
 
 test("a log grows at its end only, and says how much there is", async () => {
