@@ -21,6 +21,11 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** What was asked for went wrong outside of the program, and the message says all there is to say. */
+export class BrokenError extends Error {
+  override readonly name = "BrokenError";
+}
+
 /** Faults that are mistakes of the job file, though they show only when its image is looked up: nothing was started. */
 const MISTAKES: readonly string[] = ["image-unknown", "disk-too-small"] satisfies FaultCode[];
 
@@ -54,7 +59,8 @@ export function explainError(error: unknown): Explained {
   ) {
     return { exitCode: EXIT_CODES.wrong, words: error.message };
   }
-  if (error instanceof OutputError) return { exitCode: EXIT_CODES.broken, words: error.message };
+  if (error instanceof OutputError || error instanceof BrokenError)
+    return { exitCode: EXIT_CODES.broken, words: error.message };
   const ended = Ended.in(error);
   if (ended !== undefined) return { exitCode: EXIT_CODES[ended.kind], words: ended.message };
   const fault = Fault.from(error);

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openService } from "./open-service.ts";
+import { backupCommand } from "./service-backup.ts";
 import { readServiceSettings, type ServiceOptions } from "./service-settings.ts";
 import { stay } from "./stay.ts";
 
@@ -32,6 +33,7 @@ export function serviceCommand(version: string): Command {
     .option("--tls-key <file>", "its key, PEM")
     .option("--plain-http", "allow HTTP without TLS beyond this machine")
     .addHelpText("after", HELP_AFTER)
+    .addCommand(backupCommand())
     .action(async (options: ServiceOptions) => {
       await serve(options, version);
     });

@@ -3,13 +3,11 @@ import { type Clock, StoreError } from "#service/ports.ts";
 import type { CommandInput, CommandName, CommandOutput } from "#service/store/commands.ts";
 import type { Line } from "#service/store/commit-line.ts";
 import { Ledger } from "#service/store/ledger.ts";
-import { migrate, readMigrations } from "#service/store/migrate.ts";
+import { MIGRATIONS, migrate, readMigrations } from "#service/store/migrate.ts";
 import { runBatch } from "#service/store/run-batch.ts";
 import { Sql } from "#service/store/sql.ts";
 import { SqliteStore } from "#service/store/sqlite-store.ts";
 import { tokens } from "#service/store/tokens.ts";
-
-const MIGRATIONS = new URL("../../src/service/store/migrations/", import.meta.url).pathname;
 
 /**
  * The store's own commands over a database in memory, without thread, file and fsync: a store for tests of what stands on

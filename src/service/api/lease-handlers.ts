@@ -1,6 +1,5 @@
-import type { TokenView } from "#protocol/token.ts";
 import type { HandlersOf } from "./ask.ts";
-import { held, notHeld, remember } from "./held.ts";
+import { held, remember } from "./held.ts";
 import { readAll } from "./read-all.ts";
 import { roomFor } from "./read-request.ts";
 import { Refusal } from "./refusal.ts";

@@ -22,6 +22,8 @@ export class Ledger {
   readonly queue: Queue;
   readonly leases: LiveLeases;
   readonly hosts: HostBook;
+  /** When a backup made this database; undefined: it is nobody's copy. */
+  readonly copiedAt: string | undefined;
   /** The monotonic clock: decides leases and silence. */
   nowMs = 0;
   /** The wall clock in whole milliseconds: for people, and for limits of the queue. */
@@ -34,6 +36,9 @@ export class Ledger {
     this.queue = new Queue(sql);
     this.leases = new LiveLeases(sql, options.leaseSeconds * 1000, this.nowMs);
     this.hosts = new HostBook(sql, this);
+    this.copiedAt = sql.one<{ value: string }>(
+      "SELECT value FROM facts WHERE name = 'copied_at'",
+    )?.value;
   }
 
   /** What time it is for the commands that come. */

@@ -3,6 +3,9 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "#service/ports.ts";
 
+/** Where the schema's steps lie. */
+export const MIGRATIONS = new URL("./migrations/", import.meta.url).pathname;
+
 /** The texts of the numbered files in `folder`, in their order: `0001-….sql` makes schema 1. */
 export function readMigrations(folder: string): readonly string[] {
   const names = readdirSync(folder)

@@ -1,9 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { FileLock } from "#lib/file-lock.ts";
 import { StoreError } from "#service/ports.ts";
-import { migrate, readMigrations } from "./migrate.ts";
-
-const MIGRATIONS = new URL("./migrations/", import.meta.url).pathname;
+import { MIGRATIONS, migrate, readMigrations } from "./migrate.ts";
 
 /** Others only read (a backup, a curious admin), and never for long. */
 const BUSY_MS = 5000;

@@ -55,14 +55,16 @@ export function leasedInput(
 }
 
 /** Why a lease that is not live does not hold. An attempt that ended is as good as fenced for who would go on with it. */
-export function whyNotHeld({ sql }: Ledger, lease: string, host: string): NotHeld {
-  const row = sql.one<{ state: string; why: string | null }>(
-    "SELECT state, why FROM attempts WHERE lease = ? AND host = ?",
+export function whyNotHeld({ sql, copiedAt }: Ledger, lease: string, host: string): NotHeld {
+  const row = sql.one<{ state: string; why: string | null; host: string }>(
+    "SELECT state, why, host FROM attempts WHERE lease = ?",
     lease,
-    host,
   );
-  if (row === undefined) return { kind: "unknown" };
-  return { kind: "fenced", why: row.why ?? "the attempt has its verdict already" };
+  if (row?.host === host)
+    return { kind: "fenced", why: row.why ?? "the attempt has its verdict already" };
+  if (row !== undefined || copiedAt === undefined) return { kind: "unknown" };
+  const why = `this service goes on from a backup made at ${copiedAt}, which does not know the lease: it was given later, or is long over`;
+  return { kind: "fenced", why };
 }
 
 const ORDER = Object.keys(NEXT_PHASES);
