@@ -11,7 +11,7 @@ import { StoreError } from "#service/ports.ts";
 import { Snapshot } from "#service/store/snapshot.ts";
 import { BrokenError, UsageError } from "./exit-code.ts";
 import { SERVICE_NAMES, serviceFolder } from "./service-state.ts";
-import { bytesInWords, durationInWords } from "./words.ts";
+import { bytesInWords, durationInWords } from "#lib/words.ts";
 
 const HELP_AFTER = `
 Works on the service's own machine, as the service's user, whether the service runs or

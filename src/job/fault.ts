@@ -139,6 +139,11 @@ export const FAULTS = {
     retry: "elsewhere",
     says: "the host was silent until its lease ended",
   },
+  "host-overran": {
+    blame: "host",
+    retry: "elsewhere",
+    says: "the host held the job long past its time limit",
+  },
   bug: { blame: "host", retry: "never", says: "testbed itself went wrong" },
 } as const satisfies Record<string, { blame: Blame; retry: Retry; says: string }>;
 

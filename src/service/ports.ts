@@ -196,7 +196,7 @@ export interface Store extends AsyncDisposable {
   leasedInput(lease: string, host: string, sha256: string): Promise<number | undefined>;
 
   /**
-   * Fences leases past their end and queues their jobs again or breaks them, ends jobs that waited too long, marks silent
+   * Fences leases past their end, and those held for two hours past their attempt's time limit, and queues their jobs again or breaks them, ends jobs that waited too long, marks silent
    * hosts as lost. To be called about each second; nothing else does any of that.
    */
   expire(): Promise<Expired>;

@@ -70,6 +70,48 @@ export function describeStoreLeases(name: string, make: () => Promise<StoreRoom>
       });
     });
 
+    test("a host that renews long past the attempt's time limit loses its lease, and the history says why", async () => {
+      await using room = await make();
+      const { store, clock, leaseSeconds } = room;
+      const id = await submitted(store, { job: job({ attempts: 2, timeout: "1h" }) });
+      const { lease } = await granted(store, "lab-1");
+      const renew = () => store.renew(lease, "lab-1", renewal("running"));
+      const endSeconds = 3600 + 2 * 3600;
+      for (let seconds = 0; seconds + leaseSeconds < endSeconds; seconds += leaseSeconds) {
+        clock.advance(leaseSeconds);
+        expect(await store.expire()).toMatchObject({ leases: 0 });
+        expect(await renew()).toMatchObject({ kind: "renewed" });
+      }
+      clock.advance(leaseSeconds + 1);
+      await renew();
+      expect(await store.expire()).toMatchObject({ leases: 1 });
+      const why = expect.stringContaining("long past its time limit of 3600 s");
+      expect(await renew()).toEqual({ kind: "fenced", why });
+      expect(await store.settle(lease, "lab-1", PASSED)).toEqual({ kind: "fenced", why });
+      const history = (await store.events(id, 0)) ?? [];
+      expect(history.find(({ kind }) => kind === "fenced")).toMatchObject({
+        fault: "host-overran",
+        says: why,
+      });
+      expect(await store.show(id)).toMatchObject({ state: "queued", attempts: 1 });
+    });
+
+    test("a command that fails gives no lease a longer life, and makes no silent host heard", async () => {
+      await using room = await make();
+      const { store, clock, leaseSeconds } = room;
+      await submitted(store);
+      await granted(store, "lab-1");
+      const fails = order({ job: job({ image: "not an image" }) });
+      for (let count = 0; count < 4; count += 1) {
+        await expect(store.submit(fails)).rejects.toMatchObject({ code: "failed" });
+        clock.advance(leaseSeconds / 4 + 1);
+      }
+      expect(await store.expire()).toMatchObject({ leases: 1 });
+      await expect(store.submit(fails)).rejects.toMatchObject({ code: "failed" });
+      clock.advance(181 - leaseSeconds);
+      expect(await store.expire()).toMatchObject({ hosts: ["lab-1"] });
+    });
+
     test("a late renewal revives a lease, and a late verdict counts, when nobody was faster", async () => {
       await using room = await make();
       const { store, clock, leaseSeconds } = room;

@@ -11,7 +11,9 @@ const JOBS_AT_ONCE = 1000;
 /** Ends what passed its time: see `Store.expire`. */
 export function expire(ledger: Ledger): Expired {
   const past = ledger.leases.past(ledger.nowMs);
-  for (const live of past) lose(ledger, live);
+  for (const live of past) fence(ledger, live, silent(ledger, live));
+  const overrun = ledger.leases.overrun(ledger.nowMs);
+  for (const live of overrun) fence(ledger, live, overran(live));
   const waiting = ledger.sql.all<{ job: number; seconds: number }>(
     `SELECT job, queue_seconds AS seconds FROM queue JOIN jobs USING (job) WHERE limit_at <= ? LIMIT ${JOBS_AT_ONCE}`,
     ledger.wallMs,
@@ -20,13 +22,20 @@ export function expire(ledger: Ledger): Expired {
     finish(ledger, job, "timed-out", `no host took it within its queue limit of ${seconds} s`);
   }
   const hosts = ledger.hosts.loseSilent(ledger);
-  return { leases: past.length, jobs: waiting.length, hosts };
+  return { leases: past.length + overrun.length, jobs: waiting.length, hosts };
 }
 
-function lose(ledger: Ledger, live: LiveLease): void {
-  const { leaseSeconds } = ledger.options;
-  const why = `host ${live.host} was silent for ${leaseSeconds} s and lost its lease while ${live.phase}`;
-  const fault = reportOf(new Fault("host-lost", why));
-  const verdict = { kind: "broken" as const, fault: { ...fault, evidence: {} } };
-  endAttempt(ledger, live, { state: "fenced", verdict, why });
+function silent({ options }: Ledger, { host, phase }: LiveLease): Fault {
+  const why = `host ${host} was silent for ${options.leaseSeconds} s and lost its lease while ${phase}`;
+  return new Fault("host-lost", why);
+}
+
+function overran({ host, phase, timeoutSeconds }: LiveLease): Fault {
+  const why = `host ${host} held the attempt long past its time limit of ${timeoutSeconds} s, last while ${phase}, and lost its lease`;
+  return new Fault("host-overran", why);
+}
+
+function fence(ledger: Ledger, live: LiveLease, fault: Fault): void {
+  const verdict = { kind: "broken" as const, fault: { ...reportOf(fault), evidence: {} } };
+  endAttempt(ledger, live, { state: "fenced", verdict, why: fault.message });
 }

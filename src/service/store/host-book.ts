@@ -45,15 +45,16 @@ export class HostBook {
     this.reload(now);
   }
 
-  /** Reads the hosts again, all of them heard just now: at start, and after a rollback. */
+  /** Reads the hosts again: at start all were heard just now, after a rollback when they were. */
   reload({ nowMs }: Now): void {
+    const known = new Map(this.#hosts);
     this.#hosts.clear();
     for (const row of this.#sql.all<HostRow>("SELECT * FROM hosts")) {
       this.#hosts.set(row.name, {
         offer: JSON.parse(row.offer) as HostOffer,
         firstAt: row.first_at,
         seenAt: row.seen_at,
-        seenMs: nowMs,
+        seenMs: known.get(row.name)?.seenMs ?? nowMs,
         savedAt: row.seen_at,
         drain: row.drain === null ? undefined : { why: row.drain, at: row.drained_at ?? 0 },
         lostAt: row.lost_at ?? undefined,

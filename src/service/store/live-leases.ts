@@ -12,8 +12,12 @@ export type LiveLease = {
   readonly request: string;
   readonly leasedAt: number;
   phase: RenewRequest["phase"];
-  /** By the service's monotonic clock. */
+  /** Limit of the attempt, which its host is to keep. */
+  readonly timeoutSeconds: number;
+  /** By the service's monotonic clock, as is the next. */
   endMs: number;
+  /** When it ends however often it is renewed. */
+  readonly limitMs: number;
   spooled: RenewRequest["spooled"] | undefined;
 };
 
@@ -26,7 +30,14 @@ type LiveRow = Row & {
   request: string;
   phase: string;
   leased_at: number;
+  timeout_seconds: number;
 };
+
+/**
+ * How long after an attempt's time limit its host may still hold it: to bring home files and to deliver them over a slow line. A
+ * host that goes on for longer does not keep limits, and would hold the job for ever.
+ */
+const GRACE_SECONDS = 2 * 3600;
 
 /**
  * The live leases, as table `attempts` has them, with their ends. Ends are only here: a renewal without news writes nothing, and
@@ -45,12 +56,13 @@ export class LiveLeases {
     this.reload(nowMs);
   }
 
-  /** Reads the leases again, each with a full length from now: at start, and after a rollback. */
+  /** Reads the leases again: at start each has a full length from now, after a rollback those that are known keep their ends. */
   reload(nowMs: number): void {
+    const known = new Map(this.#byId);
     this.#byId.clear();
     this.#byRequest.clear();
     const rows = this.#sql.all<LiveRow>(
-      `SELECT lease, job, id, number, attempts.host, request, attempts.phase, leased_at
+      `SELECT lease, job, id, number, attempts.host, request, attempts.phase, leased_at, timeout_seconds
        FROM attempts JOIN jobs USING (job) WHERE attempts.state = 'live'`,
     );
     for (const row of rows) {
@@ -63,10 +75,19 @@ export class LiveLeases {
         request: row.request,
         leasedAt: row.leased_at,
         phase: row.phase as LiveLease["phase"],
-        endMs: nowMs + this.#lengthMs,
-        spooled: undefined,
+        timeoutSeconds: row.timeout_seconds,
+        ...endsOf(known.get(row.lease) ?? this.ends(nowMs, row.timeout_seconds)),
       });
     }
+  }
+
+  /** The ends of a lease that begins, or that a service which starts finds. */
+  ends(nowMs: number, timeoutSeconds: number) {
+    return {
+      endMs: nowMs + this.#lengthMs,
+      limitMs: nowMs + (timeoutSeconds + GRACE_SECONDS) * 1000,
+      spooled: undefined,
+    };
   }
 
   add(lease: LiveLease): void {
@@ -102,6 +123,15 @@ export class LiveLeases {
   past(nowMs: number): readonly LiveLease[] {
     return [...this.#byId.values()].filter(({ endMs }) => endMs < nowMs);
   }
+
+  /** Leases whose host holds them long after their attempt's time limit. */
+  overrun(nowMs: number): readonly LiveLease[] {
+    return [...this.#byId.values()].filter(({ limitMs }) => limitMs < nowMs);
+  }
+}
+
+function endsOf({ endMs, limitMs, spooled }: Pick<LiveLease, "endMs" | "limitMs" | "spooled">) {
+  return { endMs, limitMs, spooled };
 }
 
 function requestKey(host: string, request: string): string {

@@ -73,8 +73,8 @@ function grantNew(ledger: Ledger, request: LeaseRequest, found: Candidate): Pack
     request: request.requestId,
     leasedAt: wallMs,
     phase: "leased",
-    endMs: nowMs + ledger.options.leaseSeconds * 1000,
-    spooled: undefined,
+    timeoutSeconds: row.timeout_seconds,
+    ...ledger.leases.ends(nowMs, row.timeout_seconds),
   });
   return pack(ledger, lease, attempt, { ...row, pinned_digest: pinned ?? null });
 }
