@@ -3,11 +3,11 @@ import { serviceConfigSchema } from "#config/service-config.ts";
 import { jobFileSchema } from "#job/job-file-schema.ts";
 import { errorSchema } from "./error-schema.ts";
 import { printAnswer } from "./print-answer.ts";
-import { verdictSchema } from "./verdict-schema.ts";
+import { verdictDocumentSchema } from "./verdict-schema.ts";
 
 const SCHEMAS = {
   job: jobFileSchema,
-  verdict: verdictSchema,
+  verdict: verdictDocumentSchema,
   error: errorSchema,
   service: serviceConfigSchema,
 } as const;

@@ -6,12 +6,12 @@ import { readConfig } from "#config/config.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { makeFolders } from "#lib/make-folders.ts";
 import { run } from "#lib/spawn.ts";
+import { bytesInWords, durationInWords } from "#lib/words.ts";
 import { BackupFiles } from "#service/files/backup-files.ts";
 import { StoreError } from "#service/ports.ts";
 import { Snapshot } from "#service/store/snapshot.ts";
 import { BrokenError, UsageError } from "./exit-code.ts";
 import { SERVICE_NAMES, serviceFolder } from "./service-state.ts";
-import { bytesInWords, durationInWords } from "#lib/words.ts";
 
 const HELP_AFTER = `
 Works on the service's own machine, as the service's user, whether the service runs or

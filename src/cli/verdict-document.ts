@@ -1,6 +1,7 @@
 import { arch, cpus, hostname, release, totalmem } from "node:os";
 import type { AttemptReport } from "#host/runner/attempt.ts";
 import type { Reports } from "#host/runner/run-attempts.ts";
+import { fitRefusal, fitVerdict } from "#job/fit-verdict.ts";
 import type { VerdictDocument } from "./verdict-schema.ts";
 
 /** What the reports of the attempts do not know about the run. */
@@ -20,10 +21,10 @@ export function verdictDocument(reports: Reports, run: RunFacts): VerdictDocumen
   const report = reports.at(-1) as AttemptReport;
   const { verdict, phases, steps, artifacts, refused, image, acceleration, machine, kept } = report;
   return {
-    verdict,
+    verdict: fitVerdict(verdict),
     job: { id: run.job, file: run.file },
     attempts: reports.map((attempt) => ({
-      verdict: attempt.verdict,
+      verdict: fitVerdict(attempt.verdict),
       durationMs: attempt.phases.reduce((sum, { durationMs }) => sum + durationMs, 0),
       ...(attempt.machine === undefined ? {} : { machine: attempt.machine.name }),
     })),
@@ -32,7 +33,7 @@ export function verdictDocument(reports: Reports, run: RunFacts): VerdictDocumen
     phases: [...phases],
     steps: [...steps],
     artifacts: [...artifacts],
-    refused: [...refused],
+    refused: refused.map(fitRefusal),
     ...(image === undefined ? {} : { image }),
     ...(acceleration === undefined ? {} : { acceleration }),
     ...(machine === undefined ? {} : { machine }),

@@ -1,72 +1,18 @@
 import type { Static } from "typebox";
+import { acceleration, milliseconds } from "#job/values.ts";
+import {
+  artifactSchema,
+  imageSchema,
+  phaseTimeSchema,
+  refusedSchema,
+  stepSchema,
+  verdictSchema,
+} from "#job/verdict-schema.ts";
 
 /** The verdict document as JSON Schema 2020-12: `verdict.json`, and what `testbed run --json` prints. */
-const milliseconds = { type: "integer", minimum: 0 } as const;
-const bytes = { type: "integer", minimum: 0 } as const;
 const text = { type: "string" } as const;
 
-const fault = {
-  type: "object",
-  description: "Why it broke. Only with the verdict broken.",
-  additionalProperties: false,
-  required: ["code", "blame", "retry", "message", "evidence"],
-  properties: {
-    code: { ...text, description: "Stable name of the fault, as the README lists them." },
-    blame: {
-      enum: ["job", "image", "host", "service", "operator"],
-      description: "Whose fault it is.",
-    },
-    retry: {
-      enum: ["never", "anywhere", "elsewhere"],
-      description: "Whether another attempt makes sense, and where.",
-    },
-    stage: { ...text, description: "The requirement or step that broke." },
-    message: { ...text, description: "What happened, and what to try, for people." },
-    evidence: {
-      type: "object",
-      description: "What was at hand when it broke: tails of console and output, addresses.",
-    },
-  },
-} as const;
-
-const verdict = {
-  type: "object",
-  additionalProperties: false,
-  required: ["kind"],
-  properties: {
-    kind: {
-      enum: ["passed", "failed", "timed-out", "cancelled", "broken"],
-      description: "failed is the job's own answer; broken is not the job's steps' doing.",
-    },
-    why: { ...text, description: "In words; with failed, timed-out and cancelled." },
-    fault,
-  },
-} as const;
-
-const step = {
-  type: "object",
-  additionalProperties: false,
-  required: ["name", "outcome", "durationMs", "logBytes", "cutBytes"],
-  properties: {
-    name: text,
-    outcome: {
-      enum: ["passed", "failed", "timed-out", "silent", "cancelled", "lost", "skipped"],
-      description: "How the step ended; skipped: it never ran.",
-    },
-    exitCode: {
-      type: "integer",
-      minimum: 0,
-      maximum: 255,
-      description: "Exit status; missing when a signal ended the step or it never ended.",
-    },
-    signal: { ...text, description: "The signal that ended it, without SIG." },
-    durationMs: milliseconds,
-    logBytes: { ...bytes, description: "Bytes of its log that came home." },
-    cutBytes: { ...bytes, description: "Bytes printed after the log's limit and thrown away." },
-  },
-} as const;
-
-export const verdictSchema = {
+export const verdictDocumentSchema = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
   $id: "urn:testbed:verdict",
   title: "testbed verdict",
@@ -89,7 +35,10 @@ export const verdictSchema = {
     "results",
   ],
   properties: {
-    verdict: { ...verdict, description: "How the job ended: the verdict of its last attempt." },
+    verdict: {
+      ...verdictSchema,
+      description: "How the job ended: the verdict of its last attempt.",
+    },
     job: {
       type: "object",
       additionalProperties: false,
@@ -106,7 +55,7 @@ export const verdictSchema = {
         type: "object",
         additionalProperties: false,
         required: ["verdict", "durationMs"],
-        properties: { verdict, durationMs: milliseconds, machine: text },
+        properties: { verdict: verdictSchema, durationMs: milliseconds, machine: text },
       },
     },
     startedAt: { ...text, description: "UTC, RFC 3339, by the host's clock." },
@@ -114,61 +63,22 @@ export const verdictSchema = {
     phases: {
       type: "array",
       description: "The phases in order, with the time spent in each.",
-      items: {
-        type: "object",
-        additionalProperties: false,
-        required: ["phase", "durationMs"],
-        properties: {
-          phase: {
-            enum: [
-              "leased",
-              "preparing",
-              "booting",
-              "connecting",
-              "running",
-              "collecting",
-              "settled",
-              "reported",
-            ],
-          },
-          durationMs: milliseconds,
-        },
-      },
+      items: phaseTimeSchema,
     },
-    steps: { type: "array", items: step, description: "All steps of the job, in order." },
+    steps: { type: "array", items: stepSchema, description: "All steps of the job, in order." },
     artifacts: {
       type: "array",
       description: "Files that came home, below artifacts/.",
-      items: {
-        type: "object",
-        additionalProperties: false,
-        required: ["path", "bytes", "sha256"],
-        properties: { path: text, bytes, sha256: text },
-      },
+      items: artifactSchema,
     },
     refused: {
       type: "array",
       description: "What the guest offered as an artifact and the host did not take.",
-      items: {
-        type: "object",
-        additionalProperties: false,
-        required: ["name", "why"],
-        properties: { name: text, why: text },
-      },
+      items: refusedSchema,
     },
-    image: {
-      type: "object",
-      description: "The image that ran; missing when none was found.",
-      additionalProperties: false,
-      required: ["name", "version", "digest"],
-      properties: {
-        name: text,
-        version: text,
-        digest: { ...text, description: "SHA-256 of the image." },
-      },
-    },
+    image: { ...imageSchema, description: "The image that ran; missing when none was found." },
     acceleration: {
-      enum: ["kvm", "tcg"],
+      ...acceleration,
       description: "How the machine ran: in hardware, or emulated.",
     },
     machine: {
@@ -218,4 +128,4 @@ export const verdictSchema = {
 } as const;
 
 /** The verdict document. */
-export type VerdictDocument = Static<typeof verdictSchema>;
+export type VerdictDocument = Static<typeof verdictDocumentSchema>;

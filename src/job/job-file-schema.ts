@@ -1,5 +1,6 @@
 import type { Static } from "typebox";
 import { duration, size } from "./quantity.ts";
+import { VISIBLE } from "./values.ts";
 
 /**
  * The job file as JSON Schema 2020-12: at once the published schema (`testbed schema job`), what ajv checks, and the
@@ -13,9 +14,6 @@ import { duration, size } from "./quantity.ts";
 export const TIMEOUT_SECONDS = { min: 1, max: 24 * 86_400 } as const;
 export const MEMORY_MIB = { min: 64, max: 1024 * 1024 } as const;
 export const DISK_MIB = { min: 64, max: 16 * 1024 * 1024 } as const;
-
-/** No control and no invisible formatting characters (bidirectional overrides among them), no line separators. */
-const VISIBLE = "[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]";
 
 const step = {
   type: "object",

@@ -1,4 +1,4 @@
-import { bytes } from "./values.ts";
+import { bytes } from "#job/values.ts";
 
 /**
  * How bytes move, in and out, by offset. A writer that does not know how much there is asks with HEAD, or sends and is

@@ -1,16 +1,7 @@
 import type { Static } from "typebox";
+import { acceleration, line, phase, prose } from "#job/values.ts";
 import { offeredImageSchema, roomSchema, versionsSchema } from "./lease.ts";
-import {
-  acceleration,
-  attemptNumber,
-  hostName,
-  jobId,
-  labels,
-  line,
-  phase,
-  prose,
-  time,
-} from "./values.ts";
+import { attemptNumber, hostName, jobId, labels, time } from "./values.ts";
 
 /** What people and programs see of hosts. */
 

@@ -1,3 +1,4 @@
+import { imageName, line, sha256, verdictKind } from "#job/values.ts";
 import { CHUNK_BYTES_MAX, have, offset, range, rangeAnswers } from "./bytes-route.ts";
 import {
   artifactListSchema,
@@ -11,21 +12,12 @@ import {
 import { WAIT_SECONDS_MAX } from "./lease.ts";
 import type { Route } from "./route.ts";
 import { submitReplySchema, submitRequestSchema } from "./submit.ts";
-import {
-  attemptNumber,
-  cursor,
-  imageName,
-  jobId,
-  line,
-  logName,
-  ownerName,
-  sha256,
-  verdictKind,
-} from "./values.ts";
+import { attemptNumber, cursor, jobId, logName, ownerName } from "./values.ts";
 
 /** What submitters and viewers ask. A submitter's own jobs only; anybody else's are not found. */
 
-const SUBMIT_BYTES_MAX = 8 * 2 ** 20;
+/** A job file has 1 MiB at most, and JSON escapes what YAML need not. */
+const SUBMIT_BYTES_MAX = 3 * 2 ** 20;
 const SMALL_BYTES_MAX = 16 * 1024;
 
 const ofJob = {

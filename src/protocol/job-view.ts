@@ -1,22 +1,18 @@
 import type { Static } from "typebox";
+import { imageName, line, phase, prose, sha256, verdictKind } from "#job/values.ts";
+import { artifactSchema, verdictSchema } from "#job/verdict-schema.ts";
 import { spooledSchema } from "./lease.ts";
 import {
   ATTEMPTS_MAX,
   attemptNumber,
   cursor,
   hostName,
-  imageName,
   jobId,
   labels,
-  line,
   ownerName,
-  phase,
-  prose,
-  sha256,
   time,
-  verdictKind,
 } from "./values.ts";
-import { artifactSchema, attemptReportSchema, verdictSchema } from "./verdict.ts";
+import { attemptReportSchema } from "./verdict.ts";
 import { wireJobSchema } from "./wire-job.ts";
 
 /** What people and programs see of jobs. */

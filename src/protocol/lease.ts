@@ -1,19 +1,7 @@
 import type { Static } from "typebox";
-import {
-  acceleration,
-  attemptNumber,
-  bytes,
-  hostName,
-  imageName,
-  imageVersion,
-  jobId,
-  labels,
-  leaseId,
-  line,
-  phase,
-  sha256,
-} from "./values.ts";
-import { imageSchema } from "./verdict.ts";
+import { acceleration, bytes, imageName, imageVersion, line, phase, sha256 } from "#job/values.ts";
+import { imageSchema } from "#job/verdict-schema.ts";
+import { attemptNumber, hostName, jobId, labels, leaseId } from "./values.ts";
 import { wireJobSchema } from "./wire-job.ts";
 
 /** The longest long poll, of hosts that want a lease and of clients that wait for a job. */

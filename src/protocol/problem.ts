@@ -1,4 +1,4 @@
-import { bytes, prose, sha256 } from "./values.ts";
+import { bytes, prose, sha256 } from "#job/values.ts";
 
 /**
  * Every way a request can be refused, as problem documents (RFC 9457, `application/problem+json`). A document's `type` is

@@ -1,5 +1,6 @@
 import type { Static } from "typebox";
-import { jobId, labels, line } from "./values.ts";
+import { line } from "#job/values.ts";
+import { jobId, labels } from "./values.ts";
 import { wireJobSchema } from "./wire-job.ts";
 
 /** The longest time that a job may say it waits: 30 days. */

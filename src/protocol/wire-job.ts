@@ -1,8 +1,10 @@
 import type { Static } from "typebox";
+import { checkJobFile } from "#job/job-file-checks.ts";
 import { type JobFile, jobFileSchema } from "#job/job-file-schema.ts";
 import { jobSpecOf } from "#job/job-spec-of.ts";
+import type { Finding } from "#job/quantity.ts";
 import type { JobSpec } from "#job/spec.ts";
-import { bytes, sha256 } from "./values.ts";
+import { bytes, sha256 } from "#job/values.ts";
 
 /**
  * A job as it is submitted and leased: the job file, but for its inputs. On the wire an input is a digest only; `from:`
@@ -57,6 +59,17 @@ export type WireJob = Static<typeof wireJobSchema>;
 
 /** An input on the wire. */
 export type WireInput = NonNullable<WireJob["inputs"]>[number];
+
+/** What is wrong with a wire job that passed its schema: what is wrong with a job file, and what inputs alone can have. */
+export function checkWireJob(job: WireJob): readonly Finding[] {
+  const says = "is for files; a folder's archive has modes of its own";
+  const ofInputs = (job.inputs ?? []).flatMap(({ kind, mode }, number) =>
+    kind === "folder" && mode !== undefined
+      ? [{ path: ["inputs", String(number), "mode"], says }]
+      : [],
+  );
+  return [...checkJobFile(job), ...ofInputs];
+}
 
 /** A job file as a wire job; `inputs` are the file's own, in its order, read and digested by the caller. */
 export function wireJobOf(file: JobFile, inputs: readonly WireInput[]): WireJob {

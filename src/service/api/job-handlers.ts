@@ -1,7 +1,7 @@
-import { checkJobFile } from "#job/job-file-checks.ts";
 import { Bell } from "#lib/bell.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import type { TokenView } from "#protocol/token.ts";
+import { checkWireJob } from "#protocol/wire-job.ts";
 import type { HandlersOf } from "./ask.ts";
 import { LOOK_AGAIN_MS } from "./pace.ts";
 import { invalid } from "./read-request.ts";
@@ -30,7 +30,7 @@ export function jobHandlers(
   return {
     async submitJob({ token, body, headers }) {
       gate.submit(token);
-      const findings = checkJobFile(body.job);
+      const findings = checkWireJob(body.job);
       if (findings.length > 0) {
         const violations = findings.map(({ path, says }) => ({ path, says: [says] }));
         throw invalid("body.job", violations);

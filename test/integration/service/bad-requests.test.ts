@@ -48,6 +48,18 @@ afterAll(async () => {
 
 const LONG = "x".repeat(5000);
 const SUBMIT = { job: job() };
+const STEP = { name: "build", run: "make" };
+const INPUT = { sha256: DIGEST, bytes: 3, kind: "file", to: "/a" };
+const LARGE_REPORT = report(
+  { kind: "passed" },
+  {
+    artifacts: Array.from({ length: 10_000 }, (_, at) => ({
+      path: `${"x".repeat(400)}${at}`,
+      bytes: 1,
+      sha256: DIGEST,
+    })),
+  },
+);
 const JSON_TYPE = { "content-type": "application/json" };
 
 /** What is asked, by whom, and the slug of the problem that it is. `JOB`, `LEASE` and `STALE` are filled in. */
@@ -108,7 +120,7 @@ const TABLE: readonly (readonly [Who, string, Request, string])[] = [
     { json: { job: { ...job(), resources: { memory: "9TiB" } } } },
     "invalid",
   ],
-  ["ada", "POST /v1/jobs", { json: { ...SUBMIT, labels: Array(2_000_000).fill(0) } }, "invalid"],
+  ["ada", "POST /v1/jobs", { json: { ...SUBMIT, labels: Array(1_000_000).fill(0) } }, "invalid"],
   [
     "ada",
     "POST /v1/jobs",
@@ -117,6 +129,21 @@ const TABLE: readonly (readonly [Who, string, Request, string])[] = [
   ],
   ["ada", "POST /v1/jobs", { bytes: "[".repeat(1_000_000), headers: JSON_TYPE }, "malformed"],
   ["ada", "POST /v1/jobs", { bytes: "x".repeat(9_000_000), headers: JSON_TYPE }, "too-large"],
+  ["lab", "POST /v1/leases/LEASE/verdict", { json: LARGE_REPORT }, "too-large"],
+  ["ada", "POST /v1/jobs", { json: { job: { ...job(), steps: [STEP, STEP] } } }, "invalid"],
+  [
+    "ada",
+    "POST /v1/jobs",
+    { json: { job: { ...job(), steps: [{ ...STEP, silence: "25d" }] } } },
+    "invalid",
+  ],
+  ["ada", "POST /v1/jobs", { json: { job: { ...job(), timeout: "999h" } } }, "invalid"],
+  [
+    "ada",
+    "POST /v1/jobs",
+    { json: { job: { ...job(), inputs: [{ ...INPUT, kind: "folder", mode: 420 }] } } },
+    "invalid",
+  ],
   [
     "ada",
     "POST /v1/jobs",

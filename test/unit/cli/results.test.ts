@@ -11,7 +11,7 @@ import {
   writeVerdict,
 } from "#cli/results.ts";
 import { type RunFacts, verdictDocument } from "#cli/verdict-document.ts";
-import { verdictSchema } from "#cli/verdict-schema.ts";
+import { verdictDocumentSchema } from "#cli/verdict-schema.ts";
 import type { AttemptReport } from "#host/runner/attempt.ts";
 import { Fault } from "#job/fault.ts";
 import { NEXT_PHASES } from "#job/phase.ts";
@@ -23,7 +23,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const validate = new Ajv2020({ strict: true }).compile(verdictSchema);
+const validate = new Ajv2020({ strict: true, keywords: ["patternErrorMessage"] }).compile(
+  verdictDocumentSchema,
+);
 
 const REPORT: AttemptReport = {
   verdict: { kind: "passed" },
@@ -119,7 +121,7 @@ test("a broken attempt of which nothing is known is a document of the schema too
 });
 
 test("the schema knows every phase", () => {
-  const { enum: phases } = verdictSchema.properties.phases.items.properties.phase;
+  const { enum: phases } = verdictDocumentSchema.properties.phases.items.properties.phase;
   expect([...phases]).toEqual(Object.keys(NEXT_PHASES));
 });
 
