@@ -44,6 +44,12 @@ export const errorSchema = {
             "The exit status: 2 wrong job file or command line, 3 broken, 4 timed out, 130 cancelled.",
         },
         message: { ...text, description: "What is wrong, and what to try, for people." },
+        problem: {
+          ...text,
+          pattern: "^[a-z-]+$",
+          description:
+            "When the job service refused: its stable name for that, as in urn:testbed:problem:<name>.",
+        },
         problems: {
           type: "array",
           description: "What is wrong with the job file, each thing with its place.",

@@ -3,6 +3,7 @@ import { ConfigError } from "#config/config-error.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
 import { JobFileError } from "#job/job-file-kind.ts";
 import { Ended, type Verdict } from "#job/verdict.ts";
+import { ServiceError } from "./client/service-error.ts";
 import type { ErrorDocument } from "./error-schema.ts";
 import { OutputError } from "./print-answer.ts";
 
@@ -61,6 +62,7 @@ export function explainError(error: unknown): Explained {
   }
   if (error instanceof OutputError || error instanceof BrokenError)
     return { exitCode: EXIT_CODES.broken, words: error.message };
+  if (error instanceof ServiceError) return { exitCode: error.exitCode, words: error.message };
   const ended = Ended.in(error);
   if (ended !== undefined) return { exitCode: EXIT_CODES[ended.kind], words: ended.message };
   const fault = Fault.from(error);
@@ -79,5 +81,13 @@ export function errorDocument(error: unknown): ErrorDocument | undefined {
   const message = words === "" && error instanceof Error ? error.message : words;
   const isOfFile = error instanceof JobFileError || error instanceof ConfigError;
   const found = isOfFile ? error.problems : undefined;
-  return { error: { exitCode, message, ...(found && { problems: [...found] }) } };
+  const problem = error instanceof ServiceError ? error.problem : undefined;
+  return {
+    error: {
+      exitCode,
+      message,
+      ...(problem && { problem }),
+      ...(found && { problems: [...found] }),
+    },
+  };
 }

@@ -4,54 +4,85 @@ import { VARIABLES } from "#config/config.ts";
 /** One command of the command line. Its file is loaded only when it is the one asked for. */
 type Entry = { readonly summary: string; load(version: string): Promise<Command> };
 
-const COMMANDS: Readonly<Record<string, Entry>> = {
-  run: {
-    summary: "run a job in a clean machine on this host",
-    load: async (version) => (await import("./run.ts")).runCommand(version),
+/** The commands as `--help` groups them. */
+const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
+  "On this host:": {
+    run: {
+      summary: "run a job in a clean machine on this host",
+      load: async (version) => (await import("./run.ts")).runCommand(version),
+    },
+    machines: {
+      summary: "list the machines of this installation",
+      load: async () => (await import("./machines.ts")).machinesCommand(),
+    },
+    ssh: {
+      summary: "enter a machine that was kept",
+      load: async () => (await import("./ssh.ts")).sshCommand(),
+    },
+    destroy: {
+      summary: "destroy a machine that was kept or left over",
+      load: async () => (await import("./destroy.ts")).destroyCommand(),
+    },
+    image: {
+      summary: "build images",
+      load: async () => (await import("./image.ts")).imageCommand(),
+    },
+    doctor: {
+      summary: "say whether this host can run jobs, and what to mend",
+      load: async () => (await import("./doctor.ts")).doctorCommand(),
+    },
   },
-  image: {
-    summary: "build images",
-    load: async () => (await import("./image.ts")).imageCommand(),
+  "Jobs of a job service:": {
+    submit: {
+      summary: "submit a job, and follow it to its end with --watch",
+      load: async () => (await import("./submit.ts")).submitCommand(),
+    },
+    jobs: {
+      summary: "list jobs",
+      load: async () => (await import("./jobs.ts")).jobsCommand(),
+    },
+    job: {
+      summary: "tell all about a job",
+      load: async () => (await import("./job.ts")).jobCommand(),
+    },
+    logs: {
+      summary: "print or follow a job's log",
+      load: async () => (await import("./logs.ts")).logsCommand(),
+    },
+    cancel: {
+      summary: "cancel jobs",
+      load: async () => (await import("./cancel.ts")).cancelCommand(),
+    },
   },
-  machines: {
-    summary: "list the machines of this installation",
-    load: async () => (await import("./machines.ts")).machinesCommand(),
+  "A testbed host:": {
+    daemon: {
+      summary: "run this host: take jobs from the job service",
+      load: async (version) => (await import("./daemon.ts")).daemonCommand(version),
+    },
+    host: {
+      summary: "talk to the daemon on this host",
+      load: async () => (await import("./host.ts")).hostCommand(),
+    },
   },
-  ssh: {
-    summary: "enter a machine that was kept",
-    load: async () => (await import("./ssh.ts")).sshCommand(),
+  "The job service:": {
+    service: {
+      summary: "run the job service",
+      load: async (version) => (await import("./service.ts")).serviceCommand(version),
+    },
+    token: {
+      summary: "make, list and revoke tokens of the job service",
+      load: async () => (await import("./token.ts")).tokenCommand(),
+    },
   },
-  destroy: {
-    summary: "destroy a machine that was kept or left over",
-    load: async () => (await import("./destroy.ts")).destroyCommand(),
-  },
-  doctor: {
-    summary: "say whether this host can run jobs, and what to mend",
-    load: async () => (await import("./doctor.ts")).doctorCommand(),
-  },
-  daemon: {
-    summary: "run this host: take jobs from the job service",
-    load: async (version) => (await import("./daemon.ts")).daemonCommand(version),
-  },
-  host: {
-    summary: "talk to the daemon on this host",
-    load: async () => (await import("./host.ts")).hostCommand(),
-  },
-  service: {
-    summary: "run the job service",
-    load: async (version) => (await import("./service.ts")).serviceCommand(version),
-  },
-  token: {
-    summary: "make, list and revoke tokens of the job service",
-    load: async () => (await import("./token.ts")).tokenCommand(),
-  },
-  "check-config": {
-    summary: "say what is wrong with a configuration file, and what holds",
-    load: async () => (await import("./check-config.ts")).checkConfigCommand(),
-  },
-  schema: {
-    summary: "print the JSON Schema of a file or an answer",
-    load: async () => (await import("./schema.ts")).schemaCommand(),
+  "Other:": {
+    "check-config": {
+      summary: "say what is wrong with a configuration file, and what holds",
+      load: async () => (await import("./check-config.ts")).checkConfigCommand(),
+    },
+    schema: {
+      summary: "print the JSON Schema of a file or an answer",
+      load: async () => (await import("./schema.ts")).schemaCommand(),
+    },
   },
 };
 
@@ -84,9 +115,18 @@ export async function commandLine(args: readonly string[], version: string): Pro
     .addHelpText("after", HELP_AFTER);
   const asked = args.find((arg) => !arg.startsWith("-"));
   const wanted = asked === "help" ? args[args.indexOf(asked) + 1] : asked;
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    program.addCommand(name === wanted ? await load(version) : new Command(name).summary(summary));
+  for (const [heading, commands] of Object.entries(GROUPS)) {
+    for (const [name, { summary, load }] of Object.entries(commands)) {
+      const command = name === wanted ? await load(version) : new Command(name).summary(summary);
+      program.addCommand(command.helpGroup(heading));
+    }
   }
+  program.addHelpCommand(
+    new Command("help")
+      .argument("[command]")
+      .summary("say how a command is used")
+      .helpGroup("Other:"),
+  );
   forAll(program, (command) => {
     command.exitOverride().showHelpAfterError("(--help says more)");
   });

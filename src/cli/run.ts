@@ -1,6 +1,6 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { type Config, readConfig } from "#config/config.ts";
-import { type Override, parseOverride } from "#job/job-file-overrides.ts";
+import { type OverrideOptions, overridesOf, withOverrideOptions } from "./override-options.ts";
 import { runJobFile } from "./run-job-file.ts";
 
 const HELP_AFTER = `
@@ -32,9 +32,7 @@ Examples:
   $ testbed run --keep job.yaml          then: testbed ssh NAME, testbed destroy NAME
 `;
 
-type Options = {
-  readonly image?: Override;
-  readonly set: readonly Override[];
+type Options = OverrideOptions & {
   readonly results?: string;
   readonly keep?: boolean;
   readonly json?: boolean;
@@ -43,18 +41,11 @@ type Options = {
 
 /** `testbed run JOB`. `version` goes into the verdict. */
 export function runCommand(version: string): Command {
-  return new Command("run")
+  const command = new Command("run")
     .summary("run a job in a clean machine on this host")
     .description("Runs a job in a clean virtual machine on this host.")
-    .argument("<job>", "job file, YAML or JSON ('testbed schema job' says what is in it)")
-    .addOption(
-      new Option("--image <image>", "boot this image, whatever the job file says").argParser(image),
-    )
-    .addOption(
-      new Option("--set <key=value>", "change the job file; may be given more than once")
-        .argParser(override)
-        .default([], "none"),
-    )
+    .argument("<job>", "job file, YAML or JSON ('testbed schema job' says what is in it)");
+  return withOverrideOptions(command)
     .option("--results <dir>", "folder for the results; empty or not there yet")
     .option("--keep", "leave the machine running, and say how to enter and how to destroy it")
     .option("--json", "print the verdict as one JSON object on standard output")
@@ -66,11 +57,10 @@ export function runCommand(version: string): Command {
     )
     .addHelpText("after", HELP_AFTER)
     .action(async (file: string, options: Options) => {
-      const overrides = [...(options.image === undefined ? [] : [options.image]), ...options.set];
       process.exitCode = await runJobFile(
         {
           file,
-          overrides,
+          overrides: overridesOf(options),
           results: options.results,
           keep: options.keep ?? false,
           json: options.json ?? false,
@@ -81,16 +71,4 @@ export function runCommand(version: string): Command {
         async (config) => await (await import("./open-host.ts")).openHost(config),
       );
     });
-}
-
-function image(value: string): Override {
-  return { option: `--image ${value}`, path: ["image"], value };
-}
-
-function override(assignment: string, before: readonly Override[]): readonly Override[] {
-  const parsed = parseOverride(assignment);
-  if (parsed === undefined) {
-    throw new InvalidArgumentError("Write key=value, such as timeout=5m or env.NAME=text.");
-  }
-  return [...before, parsed];
 }

@@ -66,7 +66,14 @@ function ending({ verdict, durationMs }: VerdictDocument): string {
   return `${kind.replace("-", " ")}${words} after ${durationInWords(durationMs)}`;
 }
 
-function explain(screen: Screen, fault: NonNullable<VerdictDocument["verdict"]["fault"]>): void {
+/** A fault with its message, its stage, whose it is, and the end of its evidence. */
+export function explain(
+  screen: Screen,
+  fault: Pick<
+    NonNullable<VerdictDocument["verdict"]["fault"]>,
+    "message" | "stage" | "blame" | "evidence"
+  >,
+): void {
   for (const line of fault.message.slice(0, MESSAGE_CHARACTERS_MAX).split("\n")) {
     screen.line(printable(line, MESSAGE_CHARACTERS_MAX), "bad");
   }

@@ -49,6 +49,26 @@ export const VARIABLES = [
     says: "where a step's log is cut, 1MiB to 1TiB",
     default: "64MiB",
   },
+  {
+    name: "TESTBED_SERVICE",
+    says: "the job service to ask: https://HOST:PORT or unix:/PATH; --service goes before it",
+    default: "the context's",
+  },
+  {
+    name: "TESTBED_TOKEN_FILE",
+    says: "file that holds the token to ask it with, readable by you alone",
+    default: "the context's",
+  },
+  {
+    name: "TESTBED_TOKEN",
+    says: "that token itself, where a file is not possible",
+    default: "none",
+  },
+  {
+    name: "TESTBED_CONTEXT",
+    says: "a context of ~/.config/testbed/config.yaml; --context goes before it",
+    default: "the current one of the file, else the service of this machine",
+  },
 ] as const;
 
 const LIBVIRT_URI = /^(qemu:\/\/\/(system|session)|test:\/\/\/default)(\?socket=\/[^?#\s]+)?$/;

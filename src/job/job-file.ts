@@ -9,7 +9,7 @@ import { JOB_FILE, JobFileError } from "./job-file-kind.ts";
 import { applyOverride, type Override } from "./job-file-overrides.ts";
 import { type JobFile, jobFileSchema, NOT_YET, VALUES_NOT_YET } from "./job-file-schema.ts";
 import { jobSpecOf } from "./job-spec-of.ts";
-import type { JobSpec } from "./spec.ts";
+import type { Input, JobSpec } from "./spec.ts";
 
 /**
  * The job that a file asks for, with what the command line changes in it. Throws `JobFileError` with everything that is
@@ -19,6 +19,15 @@ export async function readJobFile(
   path: string,
   overrides: readonly Override[] = [],
 ): Promise<JobSpec> {
+  const { file, inputs } = await readJobFileKeys(path, overrides);
+  return jobSpecOf(file, inputs);
+}
+
+/** The same as it is written, for those who send it on; `inputs` are the file's, with absolute paths. Throws the same. */
+export async function readJobFileKeys(
+  path: string,
+  overrides: readonly Override[] = [],
+): Promise<{ readonly file: JobFile; readonly inputs: readonly Input[] }> {
   const text = await readFileText(JOB_FILE, path);
   const { file, place, problems } = checkJobFileText(path, text, overrides);
   const folder = dirname(resolve(path));
@@ -26,7 +35,7 @@ export async function readJobFile(
   if (problems.length > 0) throw new JobFileError(path, problems);
   const job = file as JobFile;
   const inputs = (job.inputs ?? []).map(({ from, to }) => ({ from: resolve(folder, from), to }));
-  return jobSpecOf(job, inputs);
+  return { file: job, inputs };
 }
 
 /** The place to name for the value at a path, or for its key. */

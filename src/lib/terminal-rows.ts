@@ -56,6 +56,13 @@ export function fitted(text: string, columns: number): string {
   return text;
 }
 
+/** Columns that one line of text takes. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += cellsOf(character);
+  return width;
+}
+
 /** Blocks whose characters are two columns wide in most terminals (Unicode UAX #11, wide and fullwidth, and emoji). */
 const WIDE: readonly (readonly [number, number])[] = [
   [0x1100, 0x115f],

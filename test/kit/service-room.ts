@@ -86,8 +86,13 @@ export class ServiceRoom implements AsyncDisposable {
     return join(this.folder, "service.sock");
   }
 
-  /** With `url`: at the address that it had before. */
-  async start(url = "http://127.0.0.1:0"): Promise<void> {
+  /** Begins again where it was stopped, at the address that it had. */
+  async restart(): Promise<void> {
+    await this.start(Number(new URL(this.url).port));
+  }
+
+  /** Listens on a port of its own, or again on one that it had. */
+  async start(port = 0): Promise<void> {
     const { folder, clock, localSecret } = this;
     const path = join(folder, "jobs.sqlite");
     const store = await SqliteStore.open({ path, clock, leaseSeconds: LEASE_SECONDS });
@@ -114,7 +119,6 @@ export class ServiceRoom implements AsyncDisposable {
     });
     this.#open = { store, api, upkeep };
     await api.listen({ kind: "unix", path: this.socket });
-    const port = Number(new URL(url).port);
     const taken = await api.listen({ kind: "tcp", host: "127.0.0.1", port });
     this.url = `http://127.0.0.1:${taken.kind === "tcp" ? taken.port : 0}`;
   }

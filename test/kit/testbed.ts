@@ -44,10 +44,14 @@ export function testEnvironment(): Record<string, string> {
   };
 }
 
-/** Starts the installed command line. Its folder of results is the caller's to remove: see `inScratch`. */
-export function startTestbed(args: readonly string[], results = ""): Running {
+/** Starts the installed command line. Its folder of results is the caller's to remove. */
+export function startTestbed(
+  args: readonly string[],
+  results = "",
+  env: Readonly<Record<string, string>> = testEnvironment(),
+): Running {
   const child = spawn(join(ROOT, "bin/testbed"), [...args], {
-    env: testEnvironment(),
+    env,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -21,7 +21,23 @@ const DOORS: Record<string, readonly string[]> = {
   "host/state": ["host/daemon/ports.ts", "host/runner/state-folder.ts", "protocol", "job", "lib"],
   "host/uplink": ["host/daemon/ports.ts", "protocol", "job", "lib"],
   "host/api": ["host/daemon/ports.ts", "job", "lib"],
+  // Commands that ask a job service: neither this host nor the service's own rooms.
+  "cli/client": [
+    "cli/exit-code.ts",
+    "cli/input-notes.ts",
+    "cli/open-screen.ts",
+    "cli/print-answer.ts",
+    "cli/service-state.ts",
+    "cli/signals.ts",
+    "cli/summary.ts",
+    "host/narration",
+    "config",
+    "protocol",
+    "job",
+    "lib",
+  ],
   cli: [
+    "cli/client",
     "config",
     "host/runner",
     "host/narration",
@@ -75,6 +91,7 @@ const VENDORS: Record<string, readonly string[]> = {
   fastify: ["service/api"],
   yaml: ["lib", "job", "host/images"],
   commander: ["cli"],
+  "eventsource-parser": ["cli/client"],
   "fastest-levenshtein": ["lib", "job"],
 };
 

@@ -116,7 +116,7 @@ test("while the service is away the attempt goes on, and everything is delivered
     async () => (await paper.daemon.status()).attempts[0]?.state === "delivering",
     10_000,
   );
-  await room.service.start(room.service.url);
+  await room.service.restart();
   expect((await room.settled(job)).verdict).toBe("passed");
   expect(await room.log(job, "step-1")).toBe("begun\nover\n");
 });
@@ -172,7 +172,7 @@ test("an attempt whose lease was lost ends, and its evidence stays on the host w
   room.service.clock.advance(LEASE_SECONDS + 1);
   await room.service.store.expire();
   await room.service.stop();
-  await room.service.start(room.service.url);
+  await room.service.restart();
   await eventually(() => paper.hypervisor.machines.size === 0, 30_000);
   const folder = join(room.stateOf("lab-1"), "attempts", `${job}-1`);
   await eventually(async () => {

@@ -63,7 +63,7 @@ test("a daemon that is killed while it delivers leaves it to the next one, once"
   await eventually(async () => existsSync(verdict), 10_000);
   child.kill("SIGKILL");
   await once(child, "exit");
-  await room.service.start(room.service.url);
+  await room.service.restart();
   await room.spawn("lab-1");
   const detail = await room.settled(job);
   expect(detail.attemptList.map(({ verdict: one }) => one?.kind)).toEqual(["passed"]);

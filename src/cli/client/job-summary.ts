@@ -1,0 +1,50 @@
+import { explain } from "#cli/summary.ts";
+import type { Screen, Tone } from "#host/narration/screen.ts";
+import { printable } from "#lib/printable.ts";
+import { bytesInWords, durationInWords } from "#lib/words.ts";
+import type { AttemptView, JobDetail } from "#protocol/job-view.ts";
+import type { WireArtifact } from "#protocol/verdict.ts";
+
+/** The verdict with which a settled job's last attempt ended; undefined when it never had one. */
+export function lastVerdict({ attemptList }: JobDetail): AttemptView["verdict"] {
+  return attemptList.at(-1)?.verdict;
+}
+
+/** The last lines of a watch: how the job ended, whose fault, and where its logs and artifacts are. */
+export function summarizeJob(
+  screen: Screen,
+  job: JobDetail,
+  artifacts: readonly WireArtifact[],
+): void {
+  const fault = job.verdict === "broken" ? lastVerdict(job)?.fault : undefined;
+  if (fault !== undefined) explain(screen, fault);
+  const refused = job.attemptList.at(-1)?.report?.refused ?? [];
+  if (refused.length > 0)
+    screen.line(`artifacts refused: ${refused.length}; 'testbed job ${job.id}' says why`, "note");
+  if (artifacts.length > 0) {
+    const size = bytesInWords(artifacts.reduce((sum, { bytes }) => sum + bytes, 0));
+    screen.line(`artifacts: ${artifacts.length}, ${size}: testbed artifacts ${job.id} --to DIR`);
+  }
+  if (job.attempts > 0) screen.line(`log: testbed logs ${job.id}`);
+  screen.line(`${ending(job)} after ${tookInWords(job)}`, TONES[job.verdict ?? "broken"]);
+}
+
+const TONES: Readonly<Record<NonNullable<JobDetail["verdict"]>, Tone>> = {
+  passed: "good",
+  failed: "bad",
+  "timed-out": "bad",
+  cancelled: "note",
+  broken: "bad",
+};
+
+function ending({ verdict = "broken", why }: JobDetail): string {
+  const words = verdict.replace("-", " ");
+  const [first = ""] = (why ?? "").split("\n");
+  return first === "" ? words : `${words}: ${printable(first, 300)}`;
+}
+
+/** By the service's clock alone. */
+function tookInWords({ submittedAt, settledAt }: JobDetail): string {
+  const endMs = settledAt === undefined ? Date.now() : Date.parse(settledAt);
+  return durationInWords(Math.max(endMs - Date.parse(submittedAt), 0));
+}
