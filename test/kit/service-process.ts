@@ -30,7 +30,7 @@ export async function startService(state: string): Promise<ServiceProcess> {
     said += piece.toString();
   });
   await eventually(() => said.includes("ready") || child.exitCode !== null, START_MS);
-  const port = /listens on 127\.0\.0\.1:(\d+)/.exec(said)?.[1];
+  const port = /"address":"127\.0\.0\.1:(\d+)"/.exec(said)?.[1];
   if (port === undefined) throw new Error(`the service did not start: ${said}`);
   return { child, url: `http://127.0.0.1:${port}` };
 }

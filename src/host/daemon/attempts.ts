@@ -95,7 +95,7 @@ export class Attempts {
       const report = await run();
       // Without it the next daemon would think that the attempt was lost; this one still knows better.
       await folder.settle(report).catch((error: Error) => {
-        this.#log.error("the verdict could not be noted", { ...about, error: error.message });
+        this.#log.error("the verdict could not be noted", { ...about, error });
       });
       entry.claim = undefined;
       this.#onRoom();

@@ -71,7 +71,7 @@ export class Daemon {
     void this.#prepare(stop).catch((error: Error) => {
       if (stop.aborted) return;
       this.#notReady = error.message;
-      log.error("this host takes no work", { error: error.message });
+      log.error("this host takes no work", { error });
     });
     using _ = this.#pruneDaily();
     const attempts = this.#attempts;
@@ -132,7 +132,7 @@ export class Daemon {
     const { house, acceleration, mayEmulate, log } = this.#parts;
     const mayPass = (error: unknown) => {
       const { code, message } = Fault.from(error);
-      log.warn("this host is not ready yet", { error: message });
+      log.warn("this host is not ready yet", { error });
       this.#notReady = message;
       return code === "bug" ? undefined : 0;
     };
@@ -163,7 +163,7 @@ export class Daemon {
     const { swept, failed }: Inventory = await sweep(state, hypervisor, signal);
     for (const name of swept) log.info("swept a machine whose daemon is gone", { machine: name });
     for (const { name, error } of failed)
-      log.warn("could not sweep a machine", { machine: name, error: (error as Error).message });
+      log.warn("could not sweep a machine", { machine: name, error });
   }
 
   #pruneDaily(): Disposable {
@@ -171,7 +171,7 @@ export class Daemon {
     const prune = () =>
       book.prune().then(
         (names) => names.length > 0 && log.info("removed old evidence", { attempts: names }),
-        (error: Error) => log.warn("old evidence could not be removed", { error: error.message }),
+        (error: Error) => log.warn("old evidence could not be removed", { error }),
       );
     void prune();
     const timer = setInterval(() => void prune(), DAY_MS).unref();

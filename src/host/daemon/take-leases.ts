@@ -34,7 +34,7 @@ export async function takeLeases(taking: LeaseTaking, stop: AbortSignal): Promis
       await takeOne(taking, stop);
     } catch (error) {
       if (stop.aborted) return;
-      taking.log.error("no work could be taken", { error: (error as Error).message });
+      taking.log.error("no work could be taken", { error });
       await new Bell().heard(AFTER_TROUBLE_MS, stop);
     }
   }

@@ -1,4 +1,4 @@
-import { mkdir, statfs } from "node:fs/promises";
+import { chmod, mkdir, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -107,7 +107,9 @@ async function tryAdmit(
   const name = machineName(identity);
   const { job, attempt } = identity;
   const record = { name, job, attempt, slot, memoryMiB, pid: process.pid, kept: false };
-  await mkdir(machineFolder(state, name), { mode: 0o711 });
+  await mkdir(machineFolder(state, name));
+  // Not mkdir's own mode: QEMU's user has to pass through, whatever the umask says.
+  await chmod(machineFolder(state, name), 0o711);
   const lock = FileLock.tryTake(join(machineFolder(state, name), MACHINE_FILES.lock));
   if (lock === undefined) throw new Error(`the new folder of ${name} is locked already`);
   const place = new Place(state, record, lock);
