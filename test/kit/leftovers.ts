@@ -7,18 +7,18 @@ import { TEST_STATE } from "./house.ts";
 
 const call = promisify(execFile);
 
-/** What the names of all machines of the tests' installation begin with. */
-export async function machinePrefix(): Promise<string> {
-  const installation = await readFile(join(TEST_STATE, "installation"), "utf8").catch(() => "");
+/** What the names of all machines of an installation begin with; by default of the tests' own. */
+export async function machinePrefix(state = TEST_STATE): Promise<string> {
+  const installation = await readFile(join(state, "installation"), "utf8").catch(() => "");
   return `testbed-${installation.slice(0, 8)}-`;
 }
 
-/** What the tests' installation has standing on this host: machines in libvirt, folders, QEMU processes. */
-export async function leftovers(): Promise<readonly string[]> {
-  const prefix = await machinePrefix();
+/** What an installation has standing on this host: machines in libvirt, folders, QEMU processes. */
+export async function leftovers(state = TEST_STATE): Promise<readonly string[]> {
+  const prefix = await machinePrefix(state);
   const [domains, folders, processes] = await Promise.all([
     call("virsh", ["-c", "qemu:///system", "list", "--all", "--name"]),
-    readdir(join(TEST_STATE, "machines")).catch(() => []),
+    readdir(join(state, "machines")).catch(() => []),
     call("ps", ["-eo", "args"]),
   ]);
   return [
@@ -31,6 +31,6 @@ export async function leftovers(): Promise<readonly string[]> {
 }
 
 /** Fails when a test left a machine, a folder or a process behind. */
-export async function expectNothingLeft(): Promise<void> {
-  expect(await leftovers()).toEqual([]);
+export async function expectNothingLeft(state = TEST_STATE): Promise<void> {
+  expect(await leftovers(state)).toEqual([]);
 }
