@@ -1,13 +1,10 @@
-import { Argument, Command } from "commander";
+import { Argument, Command, Option } from "commander";
 import type { AccessWishes } from "#config/contexts.ts";
-import { line } from "#job/values.ts";
-import { compileSchema } from "#lib/validate.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
+import { parseJobIds, parseLine } from "./arguments.ts";
 import { ask } from "./client/ask.ts";
 import { withService } from "./client/service.ts";
 import { stateInWords } from "./client/state-words.ts";
-import { UsageError } from "./exit-code.ts";
-import { parseJobIds } from "./job-id.ts";
 import { printAnswer } from "./print-answer.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
@@ -32,13 +29,13 @@ export function cancelCommand(): Command {
     .addArgument(
       new Argument("<ids...>", "the jobs ('testbed jobs' lists them)").argParser(parseJobIds),
     )
-    .option("--why <text>", "for people (default: who cancelled it)")
+    .addOption(
+      new Option("--why <text>", "for people (default: who cancelled it)").argParser(parseLine),
+    )
     .option("--json", "print the jobs as JSON");
   return withServiceOptions(command)
     .addHelpText("after", HELP_AFTER)
     .action(async (ids: readonly string[], { why, json: wantsJson, ...wishes }: Options) => {
-      const [wrong] = why === undefined ? [] : compileSchema(line)(why);
-      if (wrong !== undefined) throw new UsageError(`--why ${wrong.says.join("; ")}`);
       const body = why === undefined ? {} : { why };
       const jobs: JobDetail[] = [];
       await withService(wishes, async (service) => {

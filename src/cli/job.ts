@@ -1,11 +1,11 @@
 import { Argument, Command } from "commander";
 import type { AccessWishes } from "#config/contexts.ts";
 import type { JobEvent } from "#protocol/job-view.ts";
+import { parseJobId } from "./arguments.ts";
 import { ask } from "./client/ask.ts";
 import { terminalWidth } from "./client/columns.ts";
 import { jobInWords } from "./client/job-in-words.ts";
 import { type Service, withService } from "./client/service.ts";
-import { parseJobId } from "./job-id.ts";
 import { printAnswer } from "./print-answer.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 

@@ -1,9 +1,10 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import type { AccessWishes } from "#config/contexts.ts";
 import { verdictKind } from "#job/values.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { JOB_ROUTES } from "#protocol/job-routes.ts";
 import { type JobSummary, jobState } from "#protocol/job-view.ts";
+import { parseWhole } from "./arguments.ts";
 import { ageOf } from "./client/ages.ts";
 import { askService } from "./client/ask.ts";
 import { type Column, tableOf, terminalWidth } from "./client/columns.ts";
@@ -47,7 +48,9 @@ export function jobsCommand(): Command {
     .option("--owner <name>", "only this one's jobs")
     .option("--name <text>", "only jobs of this whole name")
     .option("--image <name>", "only jobs for this image, whatever the version")
-    .addOption(new Option("--limit <n>", "jobs on a page, 1 to 500 (default: 50)").argParser(whole))
+    .addOption(
+      new Option("--limit <n>", "jobs on a page, 1 to 500 (default: 50)").argParser(parseWhole),
+    )
     .option("--cursor <cursor>", "the page that an earlier one named")
     .option("--json", "print the list as JSON");
   return withServiceOptions(command)
@@ -58,9 +61,20 @@ export function jobsCommand(): Command {
       const wishes = { ...(service && { service }), ...(context && { context }) };
       const page = await askService(wishes, "listJobs", { query: filters });
       if (json) return await printAnswer(`${JSON.stringify(page, null, 2)}\n`);
-      const more = page.next === undefined ? "" : `more: testbed jobs --cursor ${page.next}\n`;
+      const more = page.next === undefined ? "" : `more: ${commandFor(filters, page.next)}\n`;
       await printAnswer(`${table(page.jobs)}${more}`);
     });
+}
+
+/** The same command for the next page; a filter with spaces is quoted for a POSIX shell. */
+function commandFor({ cursor: _, ...filters }: Filters, next: string): string {
+  const given = Object.entries({ ...filters, cursor: next });
+  const words = given.map(([key, value]) => `--${key} ${shellWord(String(value))}`);
+  return `testbed jobs ${words.join(" ")}`;
+}
+
+function shellWord(text: string): string {
+  return /^[\w.@:=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 const COLUMNS: readonly Column<JobSummary>[] = [
@@ -75,9 +89,4 @@ const COLUMNS: readonly Column<JobSummary>[] = [
 
 function table(jobs: readonly JobSummary[]): string {
   return jobs.length === 0 ? "There are no such jobs.\n" : tableOf(COLUMNS, jobs, terminalWidth());
-}
-
-function whole(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
-  return Number(text);
 }

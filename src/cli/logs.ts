@@ -2,9 +2,9 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { readConfig } from "#config/config.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import { compileSchema } from "#lib/validate.ts";
-import { ATTEMPTS_MAX, logName } from "#protocol/values.ts";
+import { logName } from "#protocol/values.ts";
+import { parseAttempt, parseJobId } from "./arguments.ts";
 import { showLogs } from "./client/show-logs.ts";
-import { parseJobId } from "./job-id.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
@@ -39,7 +39,7 @@ export function logsCommand(): Command {
     .option("-f, --follow", "go on as it grows, until the job is over")
     .addOption(
       new Option("--attempt <n>", "of this attempt (default: the last; with -f: all)").argParser(
-        attempt,
+        parseAttempt,
       ),
     )
     .addOption(new Option("--log <name>", "which log").argParser(log).default("output"));
@@ -49,12 +49,6 @@ export function logsCommand(): Command {
       const order = { job, log: name, attempt: number, follow: follow ?? false };
       process.exitCode = await showLogs(order, wishes, readConfig());
     });
-}
-
-function attempt(text: string): number {
-  const number = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (number >= 1 && number <= ATTEMPTS_MAX) return number;
-  throw new InvalidArgumentError(`It must be a number from 1 to ${ATTEMPTS_MAX}.`);
 }
 
 function log(text: string): string {

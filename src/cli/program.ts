@@ -53,6 +53,24 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       summary: "cancel jobs",
       load: async () => (await import("./cancel.ts")).cancelCommand(),
     },
+    artifacts: {
+      summary: "list or fetch what a job brought home",
+      load: async () => (await import("./artifacts.ts")).artifactsCommand(),
+    },
+  },
+  "Hosts of a job service:": {
+    hosts: {
+      summary: "list hosts, or tell all about one",
+      load: async () => (await import("./hosts.ts")).hostsCommand(),
+    },
+    drain: {
+      summary: "give hosts no new work",
+      load: async () => (await import("./drain.ts")).drainCommand(),
+    },
+    resume: {
+      summary: "give drained hosts work again",
+      load: async () => (await import("./drain.ts")).resumeCommand(),
+    },
   },
   "A testbed host:": {
     daemon: {

@@ -6,6 +6,7 @@ import type { Override } from "#job/job-file-overrides.ts";
 import { parseDurationSeconds } from "#job/units.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { type SubmitRequest, submitRequestSchema } from "#protocol/submit.ts";
+import { parseWhole } from "./arguments.ts";
 import { jobNameOf } from "./client/job-name.ts";
 import { submitFile } from "./client/submit-file.ts";
 import { UsageError } from "./exit-code.ts";
@@ -61,7 +62,9 @@ export function submitCommand(): Command {
     .option("--attempts <n>", "how often the job may be tried, whatever the job file says")
     .option("--name <text>", "the job's name, for people and filters (default: the file's)")
     .addOption(
-      new Option("--priority <n>", "-100 to 100, higher goes first (default: 0)").argParser(whole),
+      new Option("--priority <n>", "-100 to 100, higher goes first (default: 0)").argParser(
+        parseWhole,
+      ),
     )
     .addOption(
       new Option("--requires <label>", "a label that the host must have; may be given again")
@@ -124,11 +127,6 @@ function keyOf({ key = randomUUID() }: Options): string {
 
 function attempts(value: string | undefined): readonly Override[] {
   return value === undefined ? [] : [{ option: `--attempts ${value}`, path: ["attempts"], value }];
-}
-
-function whole(text: string): number {
-  if (!/^-?\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
-  return Number(text);
 }
 
 function seconds(text: string): number {

@@ -1,15 +1,19 @@
-import { readFile } from "node:fs/promises";
-import { request } from "node:http";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import type { ServiceAccess } from "#config/contexts.ts";
+import { NoAnswer } from "#lib/http-client.ts";
+import { Refused } from "#protocol/refused.ts";
+import { ServiceClient } from "#protocol/service-client.ts";
 import type { Role, TokenView } from "#protocol/token.ts";
 import { newToken } from "#service/api/new-token.ts";
 import { StoreError } from "#service/ports.ts";
 import { SqliteStore } from "#service/store/sqlite-store.ts";
+import { ask } from "./client/ask.ts";
+import { serviceHere } from "./client/service.ts";
+import { explained } from "./client/service-error.ts";
 import { UsageError } from "./exit-code.ts";
 import { CLOCK, LEASE_SECONDS, SERVICE_NAMES } from "./service-state.ts";
 
-/** Who hands out tokens: the service that runs, or its database when it does not. */
+/** Who hands out tokens: a service that runs, or its database when it does not. */
 export type TokenDesk = AsyncDisposable & {
   create(name: string, role: Role): Promise<{ readonly id: string; readonly secret: string }>;
   list(): Promise<readonly TokenView[]>;
@@ -17,12 +21,38 @@ export type TokenDesk = AsyncDisposable & {
   revoke(id: string): Promise<boolean>;
 };
 
-const ASK_MS = 10_000;
-
 /** The desk of the service whose state is in `folder`. Throws `UsageError` when there is none, or when it is not ours to use. */
 export async function openTokenDesk(folder: string): Promise<TokenDesk> {
-  const desk = await deskOfService(folder);
-  return desk ?? (await deskOfStore(folder));
+  const here = await serviceHere(folder);
+  return here !== undefined && (await isAlive(here))
+    ? deskOfService(here)
+    : await deskOfStore(folder);
+}
+
+/** The desk of a service that is asked over the wire, with an admin's token. */
+export function deskOfService(of: ServiceAccess): TokenDesk {
+  const client = new ServiceClient(of.target, of.token);
+  const service = { client, access: of };
+  const explaining = async <T>(work: Promise<T>): Promise<T> => {
+    return await work.catch((error: unknown) => {
+      throw explained(error, of);
+    });
+  };
+  return {
+    create: (name, role) => explaining(ask(service, "createToken", { json: { name, role } })),
+    list: async () => (await explaining(ask(service, "listTokens", {}))).tokens,
+    async revoke(token) {
+      const { signal } = new AbortController();
+      const revoking = client.json("revokeToken", { path: { token }, signal }).then(() => true);
+      return await explaining(
+        revoking.catch((error: unknown) => {
+          if (error instanceof Refused && error.slug === "not-found") return false;
+          throw error;
+        }),
+      );
+    },
+    [Symbol.asyncDispose]: async () => client[Symbol.dispose](),
+  };
 }
 
 async function deskOfStore(folder: string): Promise<TokenDesk> {
@@ -45,64 +75,15 @@ async function deskOfStore(folder: string): Promise<TokenDesk> {
   };
 }
 
-async function deskOfService(folder: string): Promise<TokenDesk | undefined> {
-  const socketPath = join(folder, SERVICE_NAMES.socket);
-  const secret = await readFile(join(folder, SERVICE_NAMES.localSecret), "utf8").catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw new UsageError(error.message);
-    },
-  );
-  if (secret === undefined) return undefined;
-  const ask = (method: string, path: string, body?: object) =>
-    askSocket({ socketPath, secret: secret.trim(), method, path, body });
-  const isThere = await ask("GET", "/healthz").catch(() => undefined);
-  if (isThere === undefined) return undefined;
-  return {
-    async create(name, role) {
-      const { json } = await ask("POST", "/v1/tokens", { name, role });
-      return json as { id: string; secret: string };
-    },
-    async list() {
-      const { json } = await ask("GET", "/v1/tokens");
-      return (json as { tokens: readonly TokenView[] }).tokens;
-    },
-    async revoke(id) {
-      const { status } = await ask("DELETE", `/v1/tokens/${id}`);
-      return status !== 404;
-    },
-    [Symbol.asyncDispose]: async () => undefined,
-  };
-}
-
-type Question = {
-  readonly socketPath: string;
-  readonly secret: string;
-  readonly method: string;
-  readonly path: string;
-  readonly body: object | undefined;
-};
-
-/** One request; a refusal but for 404 throws `UsageError` with what the service said. */
-async function askSocket({ socketPath, secret, method, path, body }: Question) {
-  const sent = body === undefined ? "" : JSON.stringify(body);
-  const headers = {
-    authorization: `Bearer ${secret}`,
-    ...(sent === ""
-      ? {}
-      : { "content-type": "application/json", "content-length": Buffer.byteLength(sent) }),
-  };
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-  const signal = AbortSignal.timeout(ASK_MS);
-  const asking = request({ socketPath, method, path, headers, signal, agent: false }, (answer) => {
-    text(answer).then((got) => resolve({ status: answer.statusCode ?? 0, body: got }), reject);
-  });
-  asking.on("error", reject);
-  asking.end(sent);
-  const answer = await promise;
-  const isJson = answer.body.startsWith("{");
-  const json = isJson ? (JSON.parse(answer.body) as { detail?: string; title?: string }) : {};
-  if (answer.status >= 400 && answer.status !== 404)
-    throw new UsageError(`the service refused: ${json.detail ?? json.title ?? answer.status}`);
-  return { status: answer.status, json: json as unknown };
+/** A secret may be left of a service that was killed. */
+async function isAlive({ target, token }: ServiceAccess): Promise<boolean> {
+  using client = new ServiceClient(target, token);
+  const { signal } = new AbortController();
+  try {
+    (await client.bytes("isAlive", { signal })).body.resume();
+    return true;
+  } catch (error) {
+    if (error instanceof NoAnswer || error instanceof Refused) return false;
+    throw error;
+  }
 }

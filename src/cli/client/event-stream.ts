@@ -1,7 +1,8 @@
 import type { Readable } from "node:stream";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
-import { type HttpAnswer, NoAnswer } from "#lib/http-client.ts";
-import { asLost, type Patience } from "./patience.ts";
+import type { HttpAnswer } from "#lib/http-client.ts";
+import type { Patience } from "./patience.ts";
+import { ForeignAnswer } from "./service-error.ts";
 
 /** One server-sent event of a stream whose ids are growing numbers. */
 export type StreamEvent = { readonly id: number; readonly data: unknown };
@@ -33,23 +34,25 @@ export async function* followStream(
       }
       if (tries >= 0) await patience.pause(tries);
     } catch (error) {
-      // Who stood still for long, a pager say, loses the connection as well: worth a word only if it is not there again.
-      if (tries > 1) await patience.sitOut(asLost(error), tries);
-      else await patience.pause(Math.max(tries, 0));
+      if (error instanceof ForeignAnswer) throw error;
+      // Not worth a word: who stands still for long, a pager say, loses the connection too. When the service is gone,
+      // opening it again will tell.
+      await patience.pause(Math.max(tries, 0));
     } finally {
       answer.body.destroy();
     }
   }
 }
 
-/** The events of one stream (HTML, section 9.2). Throws `NoAnswer` for what is none. */
+/** The events of one stream (HTML, section 9.2). Throws `ForeignAnswer` for what is none. */
 async function* eventsOf(body: Readable): AsyncGenerator<StreamEvent> {
   const came: EventSourceMessage[] = [];
   const parser = createParser({
     maxBufferSize: EVENT_CHARACTERS_MAX,
     onEvent: (event) => came.push(event),
     onError: (error) => {
-      if (error.type === "max-buffer-size-exceeded") throw new NoAnswer("an event is too long");
+      if (error.type === "max-buffer-size-exceeded")
+        throw new ForeignAnswer("an event is too long");
     },
   });
   const decoder = new TextDecoder();
@@ -65,5 +68,5 @@ function streamEvent({ id = "", data }: EventSourceMessage): StreamEvent {
   } catch {
     // Told below.
   }
-  throw new NoAnswer("what answers is no job service: its events are not ours");
+  throw new ForeignAnswer("its events are not those of a job service");
 }

@@ -4,6 +4,7 @@ import { bytesInWords, durationInWords } from "#lib/words.ts";
 import type { AttemptView, JobDetail, JobEvent } from "#protocol/job-view.ts";
 import { ageOf, between } from "./ages.ts";
 import { type Column, tableOf } from "./columns.ts";
+import { type Fact, factsOf } from "./facts.ts";
 import { stateInWords } from "./state-words.ts";
 
 /** All about a job for people, in sections divided by empty lines. */
@@ -18,7 +19,7 @@ export function jobInWords(
   const steps = last?.report?.steps ?? [];
   const refused = last?.report?.refused ?? [];
   return [
-    facts(job),
+    factsOf(facts(job)),
     ...attempts,
     ...(steps.length === 0 ? [] : [tableOf(STEPS, steps, widthMax)]),
     ...(refused.length === 0 ? [] : [tableOf(REFUSED, refused, widthMax)]),
@@ -27,44 +28,31 @@ export function jobInWords(
   ].join("\n");
 }
 
-function facts(job: JobDetail): string {
+function facts(job: JobDetail): readonly Fact[] {
   const { waiting, cancel, pinned, why, labels, queueLimitSeconds } = job;
-  const lines: readonly (readonly [string, string | undefined])[] = [
+  return [
     ["job", job.id],
     ["name", job.name],
     ["state", stateText(job)],
     ["why", why],
-    [
-      "waits",
-      waiting &&
-        `${waiting.says}${waiting.position > 1 ? ` (${placeText(waiting.position)})` : ""}`,
-    ],
+    ["waits", waiting && `${waiting.says}${placeText(waiting.position)}`],
     ["cancel", cancel],
-    ["image", pinned === undefined ? job.image : `${job.image}, pinned to sha256:${pinned.digest}`],
+    ["image", job.image],
+    ["pinned to", pinned && `sha256:${pinned.digest}`],
     ["labels", labels.length === 0 ? undefined : labels.join(", ")],
     ["owner", job.owner],
     ["priority", job.priority === 0 ? undefined : String(job.priority)],
     ["attempts", `${job.attempts} of ${job.attemptsMax}`],
-    ["queue limit", queueLimitSeconds && durationInWords(queueLimitSeconds * 1000)],
+    ["queue limit", queueLimitSeconds ? durationInWords(queueLimitSeconds * 1000) : undefined],
     ["submitted", `${ageOf(job.submittedAt)} ago (${job.submittedAt})`],
-  ].filter(([, text]) => text !== undefined) as [string, string][];
-  const width = Math.max(...lines.map(([name]) => name.length));
-  return lines
-    .map(([name, text = ""]) => {
-      const [first = "", ...more] = text
-        .trimEnd()
-        .split("\n")
-        .map((line) => printable(line, 1000));
-      const below = more.map((line) => `\n${" ".repeat(width + 2)}${line}`).join("");
-      return `${name.padEnd(width)}  ${first}${below}\n`;
-    })
-    .join("");
+  ];
 }
 
 function placeText(position: number): string {
+  if (position === 1) return "";
   return position === 1000
-    ? "more than 999 of its kind before it"
-    : `${position - 1} of its kind before it`;
+    ? "; more than 999 of its kind first"
+    : `; ${position - 1} of its kind first`;
 }
 
 function stateText(job: JobDetail): string {

@@ -10,6 +10,18 @@ export type PatienceTeller = {
   back(afterSeconds: number): void;
 };
 
+/** Time as patience sees it. */
+export type PatienceClock = {
+  nowMs(): number;
+  /** Rejects when the signal aborts. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+};
+
+const REAL_CLOCK: PatienceClock = {
+  nowMs: () => performance.now(),
+  wait: (ms, signal) => delay(ms, undefined, { signal }),
+};
+
 /** What people are told when the service is gone, and when it is back. */
 export const PATIENCE_WORDS = {
   gone: (why: string) => `${printable(why)}; waiting for it, the job goes on without us`,
@@ -32,12 +44,14 @@ const PATIENCE_MS = 30 * 60_000;
 export class Patience {
   readonly #teller: PatienceTeller;
   readonly #signal: AbortSignal;
+  readonly #clock: PatienceClock;
   #hasAnswered = false;
   #goneSinceMs: number | undefined;
 
-  constructor(teller: PatienceTeller, signal: AbortSignal) {
+  constructor(teller: PatienceTeller, signal: AbortSignal, clock: PatienceClock = REAL_CLOCK) {
     this.#teller = teller;
     this.#signal = signal;
+    this.#clock = clock;
   }
 
   /** What the service answers, sooner or later. Throws what is no passing trouble, the signal's reason, or the trouble after `PATIENCE_MS`. */
@@ -59,10 +73,10 @@ export class Patience {
     const isPassing = error instanceof NoAnswer || (error instanceof Refused && error.isPassing);
     if (!isPassing || !this.#hasAnswered) throw error;
     if (this.#goneSinceMs === undefined) {
-      this.#goneSinceMs = performance.now();
+      this.#goneSinceMs = this.#clock.nowMs();
       this.#teller.gone(error.message);
     }
-    if (performance.now() - this.#goneSinceMs > PATIENCE_MS) throw error;
+    if (this.#clock.nowMs() - this.#goneSinceMs > PATIENCE_MS) throw error;
     const wishMs = (error instanceof Refused ? (error.retryAfterSeconds ?? 0) : 0) * 1000;
     await this.pause(tries, Math.min(wishMs, RETRY_AFTER_MS_MAX));
   }
@@ -72,13 +86,13 @@ export class Patience {
     this.#signal.throwIfAborted();
     const pauseMs = PAUSES_MS[Math.min(tries, PAUSES_MS.length - 1)] ?? 0;
     const jitter = 1 + JITTER * (2 * Math.random() - 1);
-    await delay(Math.max(pauseMs * jitter, leastMs), undefined, { signal: this.#signal });
+    await this.#clock.wait(Math.max(pauseMs * jitter, leastMs), this.#signal);
   }
 
   #answered(): void {
     this.#hasAnswered = true;
     if (this.#goneSinceMs === undefined) return;
-    const seconds = Math.round((performance.now() - this.#goneSinceMs) / 1000);
+    const seconds = Math.round((this.#clock.nowMs() - this.#goneSinceMs) / 1000);
     this.#goneSinceMs = undefined;
     this.#teller.back(seconds);
   }

@@ -21,6 +21,11 @@ export class ServiceError extends Error {
   }
 }
 
+/** What came is nothing that a job service says, or not what it had told before. */
+export class ForeignAnswer extends Error {
+  override readonly name = "ForeignAnswer";
+}
+
 /** What people can do about a refusal, and whether it is their mistake. Those that are not listed are the service's. */
 const ADVICE: Readonly<
   Partial<Record<ProblemSlug, { readonly exitCode: 2 | 3; readonly next?: string }>>
@@ -44,8 +49,12 @@ const ADVICE: Readonly<
 /** A thrown error with the words for it, when it is the service's; any other as it is. */
 export function explained(error: unknown, access: ServiceAccess): unknown {
   if (error instanceof Refused) return refusal(error, access);
-  if (!(error instanceof NoAnswer)) return error;
   const where = access.context === undefined ? "" : ` (context ${access.context})`;
+  if (error instanceof ForeignAnswer) {
+    const message = `${access.service}${where}: ${error.message}`;
+    return new ServiceError(message, { exitCode: 3, cause: error });
+  }
+  if (!(error instanceof NoAnswer)) return error;
   return new ServiceError(`no answer from the job service${where}: ${error.message}`, {
     exitCode: 3,
     cause: error,

@@ -40,7 +40,7 @@ async function findService(wishes: AccessWishes): Promise<ServiceAccess | undefi
 }
 
 /** The service whose state is in `folder`, for whoever may read its secret: its user and root. */
-async function serviceHere(folder: string): Promise<ServiceAccess | undefined> {
+export async function serviceHere(folder: string): Promise<ServiceAccess | undefined> {
   const path = join(folder, SERVICE_NAMES.localSecret);
   const secret = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;

@@ -1,0 +1,73 @@
+import { Argument, Command } from "commander";
+import type { AccessWishes } from "#config/contexts.ts";
+import { suggestion } from "#lib/suggestion.ts";
+import type { HostView } from "#protocol/host-view.ts";
+import { parseHostName } from "./arguments.ts";
+import { ageOf } from "./client/ages.ts";
+import { askService } from "./client/ask.ts";
+import { type Column, tableOf, terminalWidth } from "./client/columns.ts";
+import { hostInWords, usedOf } from "./client/host-in-words.ts";
+import { UsageError } from "./exit-code.ts";
+import { printAnswer } from "./print-answer.ts";
+import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
+
+const HELP_AFTER = `
+ready     takes work
+draining  takes nothing new and finishes what runs ('testbed drain')
+drained   nothing runs there any more
+lost      was silent for too long; it comes back by itself
+
+Slots, CPUs and memory are shown as used/all. With --json: {"hosts"}, of one host itself.
+${SERVICE_HELP}
+Examples:
+  $ testbed hosts
+  $ testbed hosts lab-7
+  $ testbed hosts --json | jq -r '.hosts[] | select(.state == "lost") | .name'
+`;
+
+type Options = AccessWishes & { readonly json?: boolean };
+
+/** `testbed hosts [NAME]`. */
+export function hostsCommand(): Command {
+  const command = new Command("hosts")
+    .summary("list hosts, or tell all about one")
+    .description("Lists the hosts of the job service, or tells all about one.")
+    .addArgument(new Argument("[name]", "all about this host").argParser(parseHostName))
+    .option("--json", "print the answer as JSON");
+  return withServiceOptions(command)
+    .addHelpText("after", HELP_AFTER)
+    .action(async (name: string | undefined, { json, ...wishes }: Options) => {
+      const list = await askService(wishes, "listHosts", {});
+      const host = name === undefined ? undefined : pick(list.hosts, name);
+      if (json) return await printAnswer(`${JSON.stringify(host ?? list, null, 2)}\n`);
+      await printAnswer(
+        host === undefined ? table(list.hosts) : hostInWords(host, terminalWidth()),
+      );
+    });
+}
+
+function pick(hosts: readonly HostView[], name: string): HostView {
+  const found = hosts.find((host) => host.name === name);
+  if (found !== undefined) return found;
+  const names = hosts.map((host) => host.name);
+  const there = names.length === 0 ? "none has ever asked for work" : "'testbed hosts' lists them";
+  throw new UsageError([`there is no host ${name}`, ...suggestion(name, names), there].join("; "));
+}
+
+const COLUMNS: readonly Column<HostView>[] = [
+  { head: "NAME", cell: ({ name }) => name, least: 12 },
+  { head: "STATE", cell: ({ state }) => state },
+  { head: "SINCE", cell: ({ since }) => ageOf(since), isRight: true },
+  { head: "SEEN", cell: ({ seenAt }) => ageOf(seenAt), isRight: true },
+  { head: "SLOTS", cell: (host) => usedOf(host, "slots"), isRight: true },
+  { head: "CPUS", cell: (host) => usedOf(host, "cpus"), isRight: true },
+  { head: "MEMORY", cell: (host) => usedOf(host, "memoryMiB"), isRight: true },
+  { head: "JOBS", cell: ({ doing }) => String(doing.length), isRight: true },
+  { head: "FAULTS", cell: ({ faults }) => String(faults.length), isRight: true },
+];
+
+function table(hosts: readonly HostView[]): string {
+  return hosts.length === 0
+    ? "There are no hosts: none has ever asked for work.\n"
+    : tableOf(COLUMNS, hosts, terminalWidth());
+}
