@@ -5,7 +5,7 @@ import type { JobDetail } from "#protocol/job-view.ts";
 import { eventually } from "./eventually.ts";
 import { TEST_STATE } from "./house.ts";
 import { expectNothingLeft } from "./leftovers.ts";
-import { type Ran, type Running, startTestbed } from "./testbed.ts";
+import { type Ran, type Running, startTestbed, testEnvironment } from "./testbed.ts";
 
 const START_MS = 60_000;
 
@@ -78,7 +78,7 @@ export class Lab implements AsyncDisposable {
   }
 
   start(...args: readonly string[]): Running {
-    return startTestbed(args, "", this.#env);
+    return startTestbed(args, "", { ...testEnvironment(), ...this.#env });
   }
 
   /** Submits a job and returns its id. */
@@ -155,7 +155,8 @@ function stateOf(host: string): string {
 }
 
 async function freshState(state: string): Promise<void> {
-  await mkdir(state, { recursive: true, mode: 0o755 });
+  await mkdir(join(TEST_STATE, "images"), { recursive: true });
+  await mkdir(state, { recursive: true });
   await rm(join(state, "service"), { recursive: true, force: true });
   await rm(join(state, "images"), { recursive: true, force: true });
   await symlink(join(TEST_STATE, "images"), join(state, "images"));

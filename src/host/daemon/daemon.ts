@@ -80,7 +80,7 @@ export class Daemon {
       { uplink, book, attempts, log, offer, changed: () => this.#changed.signal },
       stop,
     );
-    log.info("stopping", { attempts: attempts.views.length });
+    log.info("takes nothing more", { attempts: attempts.views.length });
     await attempts.flush(AbortSignal.timeout(FLUSH_MS));
     this.#stopping.abort(new Error("the daemon stops"));
   }

@@ -110,7 +110,10 @@ test("somebody on the host drains it: it lives on, takes nothing, also after a r
   const first = await room.start("lab-1");
   await first.daemon.drain("new disk");
   first.stop();
-  await eventually(async () => first.lines.some(({ words }) => words === "stopping"), 5000);
+  await eventually(
+    async () => first.lines.some(({ words }) => words === "takes nothing more"),
+    5000,
+  );
   const paper = await room.start("lab-1");
   const job = await room.submit(["true"]);
   expect(await paper.daemon.status()).toMatchObject({ state: "drained", why: "new disk" });
