@@ -11,6 +11,7 @@ import { BackupFiles } from "#service/files/backup-files.ts";
 import { StoreError } from "#service/ports.ts";
 import { Snapshot } from "#service/store/snapshot.ts";
 import { BrokenError, UsageError } from "./exit-code.ts";
+import { readServiceSettings, type ServiceOptions } from "./service-settings.ts";
 import { SERVICE_NAMES, serviceFolder } from "./service-state.ts";
 
 const HELP_AFTER = `
@@ -45,9 +46,14 @@ export function backupCommand(): Command {
     .argument("<dir>", "a folder that is empty, or not there yet")
     .addHelpText("after", HELP_AFTER)
     .action(async (dir: string, _: object, command: Command) => {
-      const { state } = command.optsWithGlobals<{ state?: string }>();
-      await backUp(resolve(serviceFolder(state, readConfig().stateFolder)), resolve(dir));
+      await backUp(await folderOf(command.optsWithGlobals<ServiceOptions>()), resolve(dir));
     });
+}
+
+/** The folder that is named, or that the configuration file names. */
+async function folderOf(options: ServiceOptions): Promise<string> {
+  if (options.config !== undefined) return (await readServiceSettings(options)).folder;
+  return resolve(serviceFolder(options.state, readConfig().stateFolder));
 }
 
 async function backUp(folder: string, dir: string): Promise<void> {
