@@ -89,11 +89,11 @@ export function describeStoreMonths(name: string, make: () => Promise<StoreRoom>
       await using room = await make();
       const { store, clock } = room;
       const ids = [];
-      for (let count = 0; count < 120; count += 1) ids.push(await submitted(store));
+      for (let count = 0; count < 50; count += 1) ids.push(await submitted(store));
       for (const id of ids) await store.cancel(id, "enough");
       clock.advance(3 * DAY);
       const found = [];
-      for (const left of [70, 20, 0]) {
+      for (const left of [30, 10, 0]) {
         const old = ages({ fileSeconds: SOON, jobSeconds: 2 * DAY });
         found.push(...(await store.retire(old)).files);
         expect((await store.list({ limit: 500 })).jobs).toHaveLength(left);
