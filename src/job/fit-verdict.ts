@@ -39,21 +39,29 @@ export function fitRefusal({ name, why }: Refusal): Static<typeof refusedSchema>
   };
 }
 
+/** Values in their order, as long as there is room for them all together. */
 function fitEvidence(evidence: Evidence) {
+  let left: number = EVIDENCE.characters;
+  const take = (text: string, characters: number) => {
+    const taken = cut(text, Math.min(characters, left));
+    left -= taken.length;
+    return taken;
+  };
   const some = Object.entries(evidence).slice(0, EVIDENCE.keys);
   return Object.fromEntries(
-    some.map(([key, value]) => {
-      if (typeof value === "string") return [key.slice(0, 64), cut(value, EVIDENCE.textCharacters)];
-      if (typeof value === "number") return [key.slice(0, 64), Number.isFinite(value) ? value : 0];
-      if (typeof value === "boolean") return [key.slice(0, 64), value];
+    some.map(([name, value]) => {
+      const key = name.slice(0, 64);
+      if (typeof value === "string") return [key, take(value, EVIDENCE.textCharacters)];
+      if (typeof value === "number") return [key, Number.isFinite(value) ? value : 0];
+      if (typeof value === "boolean") return [key, value];
       // Of many lines the last ones tell more.
-      const lines = value.slice(-EVIDENCE.lines).map((line) => cut(line, EVIDENCE.lineCharacters));
-      return [key.slice(0, 64), lines];
+      const last = value.slice(-EVIDENCE.lines).reverse();
+      return [key, last.map((line) => take(line, EVIDENCE.lineCharacters)).reverse()];
     }),
   );
 }
 
 function cut(text: string, characters: number): string {
-  const short = text.length > characters ? `${text.slice(0, characters - 1)}…` : text;
+  const short = text.length > characters ? `${text.slice(0, Math.max(characters - 1, 0))}…` : text;
   return short.replaceAll("\0", "").toWellFormed();
 }

@@ -16,12 +16,13 @@ import {
  * common. `fit-verdict.ts` makes any verdict fit.
  */
 
-/** What evidence may hold. */
+/** What evidence may hold; `characters` is of all of it together, which no schema can say. */
 export const EVIDENCE = {
   textCharacters: 16_384,
   lineCharacters: 1000,
   lines: 200,
   keys: 32,
+  characters: 100_000,
 } as const;
 
 const evidenceText = { ...prose, maxLength: EVIDENCE.textCharacters } as const;

@@ -34,6 +34,13 @@ const lastEventId = {
   description: "Go on after this event, as browsers do by themselves.",
 } as const;
 
+const lastPlace = {
+  ...lastEventId,
+  pattern: "^([0-9]{1,2}-)?[0-9]{1,15}$",
+  description:
+    "Go on after this event, as browsers do by themselves: a byte offset, behind the attempt and a - when no attempt is named.",
+} as const;
+
 const seconds = { type: "integer", minimum: 0, maximum: WAIT_SECONDS_MAX } as const;
 const readers = ["admin", "submitter", "viewer"] as const;
 const detail = {
@@ -191,7 +198,7 @@ export const JOB_ROUTES = {
     path: "/v1/jobs/{job}/logs/{log}",
     roles: readers,
     summary:
-      "Gives a log of an attempt by byte range; as server-sent events it follows a running job and goes on after Last-Event-ID, a byte offset.",
+      "Gives a log of an attempt by byte range; as server-sent events it follows a running job and goes on after Last-Event-ID; when no attempt is named, over all attempts.",
     parameters: {
       path: {
         type: "object",
@@ -207,7 +214,7 @@ export const JOB_ROUTES = {
       },
       headers: {
         ...range,
-        properties: { ...range.properties, "last-event-id": lastEventId },
+        properties: { ...range.properties, "last-event-id": lastPlace },
       },
     },
     answers: {

@@ -204,7 +204,8 @@ const PIECE_BASE64_MAX = 88_000;
 
 export const logPieceSchema = {
   type: "object",
-  description: "A piece of a log; the event's id is the offset after it.",
+  description:
+    "A piece of a log; the event's id is the offset after it, and when no attempt was named the attempt, -, and the offset.",
   additionalProperties: false,
   required: ["base64"],
   properties: {

@@ -109,6 +109,14 @@ export type Ages = {
   readonly tokenSeconds: number;
 };
 
+/** How many there are. */
+export type Census = {
+  readonly hosts: Readonly<Record<HostView["state"], number>>;
+  /** Live leases. */
+  readonly attempts: number;
+  readonly queued: number;
+};
+
 /** The database's file as it is in use. */
 export type DatabaseSize = {
   readonly bytes: number;
@@ -204,6 +212,9 @@ export interface Store extends AsyncDisposable {
   /** All hosts by name. */
   hosts(): Promise<readonly HostView[]>;
 
+  /** How many hosts, attempts and queued jobs there are; costs little, however many. */
+  census(): Promise<Census>;
+
   /** Gives a host nothing new, or with `why` undefined work again. Twice is safe. Undefined: there is no such host. */
   setDrain(host: string, why: string | undefined): Promise<HostView | undefined>;
 
@@ -224,6 +235,9 @@ export interface Store extends AsyncDisposable {
    * the owner has already, and nothing was noted. Twice is safe.
    */
   beginInput(order: UploadOrder): Promise<number | undefined>;
+
+  /** Notes that nothing is left of an upload, so that it counts no longer. Twice is safe. */
+  dropUpload(name: InputName): Promise<void>;
 
   /** Notes that an owner has uploaded an input whole. Twice is safe. */
   addInput(owner: string, sha256: string, bytes: number): Promise<void>;

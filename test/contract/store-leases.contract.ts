@@ -208,6 +208,25 @@ export function describeStoreLeases(name: string, make: () => Promise<StoreRoom>
       expect(await store.take(asking("lab-1"))).toBeUndefined();
     });
 
+    test("a wall clock that is set to another time ends no wait, and lengthens none", async () => {
+      await using room = await make();
+      const { store, clock } = room;
+      const day = 86_400;
+      for (const jump of [day, -2 * day]) {
+        const before = await submitted(store, { queueLimitSeconds: 60, labels: ["nowhere"] });
+        clock.advance(30);
+        clock.jump(jump);
+        const after = await submitted(store, { queueLimitSeconds: 60, labels: ["nowhere"] });
+        expect(await store.expire()).toMatchObject({ jobs: 0 });
+        clock.advance(31);
+        expect(await store.expire()).toMatchObject({ jobs: 1 });
+        expect(await store.show(before)).toMatchObject({ verdict: "timed-out" });
+        clock.advance(31);
+        expect(await store.expire()).toMatchObject({ jobs: 1 });
+        expect(await store.show(after)).toMatchObject({ verdict: "timed-out" });
+      }
+    });
+
     test("a waiting job says why", async () => {
       await using room = await make();
       const { store } = room;

@@ -12,7 +12,7 @@ export function adminHandlers(
 ): HandlersOf<
   "listHosts" | "drainHost" | "resumeHost" | "createToken" | "listTokens" | "revokeToken"
 > {
-  const { store, waiters } = rooms;
+  const { store, waiters, gate } = rooms;
   return {
     async listHosts() {
       return { status: 200, json: { hosts: await store.hosts() } };
@@ -41,6 +41,7 @@ export function adminHandlers(
 
     async revokeToken({ path: { token } }) {
       if (!(await store.revokeToken(token))) throw new Refusal("not-found");
+      gate.revoked(token);
       return { status: 204 };
     },
   };

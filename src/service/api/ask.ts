@@ -40,7 +40,7 @@ export type Ask<R> = {
 };
 
 /** A server-sent event; without data it is a comment that keeps the connection alive. */
-export type ServerEvent = { readonly id: number; readonly data: unknown } | "alive";
+export type ServerEvent = { readonly id: number | string; readonly data: unknown } | "alive";
 
 /** What a request is answered with. */
 export type Reply =

@@ -2,6 +2,7 @@ import { Bell } from "#lib/bell.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import type { LogKey } from "#service/file-ports.ts";
 import type { ServerEvent } from "./ask.ts";
+import type { LogPlace } from "./log-place.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
 import { readAll } from "./read-all.ts";
 import type { Rooms } from "./rooms.ts";
@@ -15,16 +16,16 @@ export function isOver({ state, attemptList }: JobDetail, number: number): boole
   return attempt === undefined ? state === "settled" : attempt.state !== "live";
 }
 
-/** The pieces of a log after an offset, until its attempt is over; an event's id is the offset after it. */
+/** The pieces of a log after an offset, until its attempt is over; an event's id tells the offset after it. */
 export async function* followLog(
   { store, logs, changes }: Rooms,
-  { key, job, after }: { key: LogKey; job: JobDetail; after: number },
+  { key, job, place }: { key: LogKey; job: JobDetail; place: Pick<LogPlace, "after" | "idOf"> },
   gone: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   const bell = new Bell();
   using _ = changes.follow(key.jobId, bell.ring);
   using __ = logs.onGrown(key, bell.ring);
-  let at = after;
+  let at = place.after;
   let saidMs = performance.now();
   let isLast = isOver(job, key.attempt);
   while (!gone.aborted) {
@@ -33,7 +34,7 @@ export async function* followLog(
       const last = Math.min(have, at + PIECE_BYTES_MAX) - 1;
       const piece = await readAll(logs.read(key, { first: at, last }));
       at += piece.length;
-      yield { id: at, data: { base64: piece.toString("base64") } };
+      yield { id: place.idOf(at), data: { base64: piece.toString("base64") } };
       saidMs = performance.now();
     }
     if (isLast) return;

@@ -26,6 +26,8 @@ export class Gate {
   readonly #localHash: string;
   readonly #buckets = new Buckets();
   readonly #waiting = new Map<string, number>();
+  /** One for each token that waited or streamed since the start. */
+  readonly #revoking = new Map<string, AbortController>();
 
   /** `localHash` is of the secret that makes an admin of whoever asks with it through the Unix socket. */
   constructor(store: Pick<Store, "tokenOf">, limits: Limits, localHash: string) {
@@ -68,6 +70,19 @@ export class Gate {
   /** Counts a submit of somebody; refuses one too many. */
   submit({ name }: TokenView): void {
     this.#count(`submits ${name}`, this.#limits.submits);
+  }
+
+  /** Aborts when the token is revoked. */
+  whileValid({ id }: TokenView): AbortSignal {
+    const known = this.#revoking.get(id) ?? new AbortController();
+    this.#revoking.set(id, known);
+    return known.signal;
+  }
+
+  /** Ends what waits or streams for a token that was revoked. */
+  revoked(id: string): void {
+    this.#revoking.get(id)?.abort(new Error("the token was revoked"));
+    this.#revoking.delete(id);
   }
 
   /** Counts a long poll or stream of a token until `gone` aborts, which it must; refuses one too many. */

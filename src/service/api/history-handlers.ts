@@ -3,6 +3,7 @@ import type { JobDetail } from "#protocol/job-view.ts";
 import type { HandlersOf, ServerEvent } from "./ask.ts";
 import { followLog, isOver } from "./follow-log.ts";
 import { jobFor } from "./job-handlers.ts";
+import { placeOf } from "./log-place.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
 import { Refusal } from "./refusal.ts";
 import type { Rooms } from "./rooms.ts";
@@ -28,19 +29,19 @@ export function historyHandlers(
     async readLog({ token, path, query, headers, wantsEvents, signal }) {
       const job = await jobFor(rooms, token, path.job);
       demandFiles(job);
-      const key = {
-        jobId: job.id,
-        attempt: query.attempt ?? Math.max(job.attempts, 1),
-        log: path.log,
-      };
+      const keyOf = (attempt: number) => ({ jobId: job.id, attempt, log: path.log });
       if (wantsEvents) {
-        const after = Number(headers["last-event-id"] ?? 0);
-        const have = await logs.have(key);
-        if (isOver(job, key.attempt) && after >= have) return { status: 204 };
+        const lastEventId = headers["last-event-id"];
+        const have = (attempt: number) => logs.have(keyOf(attempt));
+        const place = await placeOf(job, { asked: query.attempt, lastEventId }, have);
+        const key = keyOf(place.attempt);
+        if (isOver(job, key.attempt) && place.after >= (await logs.have(key)))
+          return { status: 204 };
         const gone = signal();
         gate.wait(token, gone);
-        return { status: 200, events: followLog(rooms, { key, job, after }, gone) };
+        return { status: 200, events: followLog(rooms, { key, job, place }, gone) };
       }
+      const key = keyOf(query.attempt ?? Math.max(job.attempts, 1));
       demandAttempt(job, key.attempt);
       return {
         status: 200,
@@ -94,7 +95,9 @@ async function* followEvents(
   let after = begin;
   let saidMs = performance.now();
   while (!gone.aborted) {
-    const events = (await store.events(jobId, after)) ?? [];
+    const events = await store.events(jobId, after);
+    // A job that left after its time has no history any more.
+    if (events === undefined) return;
     for (const event of events) {
       yield { id: event.number, data: event };
       after = event.number;

@@ -36,7 +36,13 @@ export function inputHandlers(rooms: Rooms): HandlersOf<"haveInput" | "writeInpu
         const detail = `inputs of ${token.name} take ${taken} bytes, and ${bytesMax} are allowed; they leave some days after their last use`;
         throw new Refusal("over-quota", { detail });
       }
-      const have = await takeUpload(rooms, { kind: "input", ...name }, ask);
+      const have = await takeUpload(rooms, { kind: "input", ...name }, ask).catch(
+        async (error: unknown) => {
+          if (error instanceof Refusal && error.slug === "wrong-digest")
+            await store.dropUpload(name);
+          throw error;
+        },
+      );
       return haveReply(have.isComplete ? await haveNoted(token.name, path.sha256) : have);
     },
   };

@@ -39,14 +39,13 @@ export class Metrics {
 
   /** All numbers as they are now. */
   async text({ store, waiters, gate, version, upkeep }: Rooms): Promise<string> {
-    const hosts = await store.hosts();
-    const states = ["ready", "draining", "drained", "lost"] as const;
-    const inState = (state: string) => hosts.filter((host) => host.state === state).length;
+    const { hosts, attempts, queued } = await store.census();
     const { user, system } = process.cpuUsage();
     const samples = {
       testbed_http_requests_total: this.#requests(),
-      testbed_hosts: states.map((state): Sample => [{ state }, inState(state)]),
-      testbed_attempts_running: one(hosts.reduce((sum, { doing }) => sum + doing.length, 0)),
+      testbed_hosts: Object.entries(hosts).map(([state, count]): Sample => [{ state }, count]),
+      testbed_attempts_running: one(attempts),
+      testbed_jobs_queued: one(queued),
       testbed_hosts_waiting: one(waiters.size),
       testbed_waits_open: one(gate.waits),
       ...upkeepSamples(upkeep?.numbers()),
@@ -92,6 +91,7 @@ const FAMILIES = {
   testbed_http_requests_total: ["counter", "Requests answered, by operation and status."],
   testbed_hosts: ["gauge", "Hosts by state."],
   testbed_attempts_running: ["gauge", "Attempts that hosts hold leases of."],
+  testbed_jobs_queued: ["gauge", "Jobs that wait for a host."],
   testbed_hosts_waiting: ["gauge", "Hosts that wait for a lease right now."],
   testbed_waits_open: ["gauge", "Streams, and long polls for jobs, that are open right now."],
   testbed_removed_total: ["counter", "Things that upkeep removed, by kind."],

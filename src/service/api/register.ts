@@ -78,7 +78,7 @@ function registerRoute(
         source: request.raw as Readable,
         sourceBytes: Number(request.headers["content-length"] ?? 0),
         wantsEvents: wantsEvents(request, route),
-        signal: () => goneSignal(reply, desk.stopping),
+        signal: () => goneSignal(reply, token, desk),
       });
       return send(request, reply, answer);
     },
@@ -158,12 +158,17 @@ function wantsEvents({ headers, method }: FastifyRequest, { answers }: Route): b
 /** Made once: a reason of each signal's own costs more than the signal. */
 const GONE = new Error("nobody waits for the answer any more");
 
-/** Aborts when the connection is gone before the answer is out, and when the service stops. */
-function goneSignal(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
+/** Aborts when the connection is gone before the answer is out, when the token is revoked, and when the service stops. */
+function goneSignal(
+  reply: FastifyReply,
+  token: TokenView | undefined,
+  { gate, stopping }: Desk,
+): AbortSignal {
   const gone = new AbortController();
   reply.raw.once("close", () => gone.abort(GONE));
   if (reply.raw.destroyed) gone.abort(GONE);
-  return AbortSignal.any([gone.signal, stopping]);
+  const valid = token === undefined ? [] : [gate.whileValid(token)];
+  return AbortSignal.any([gone.signal, stopping, ...valid]);
 }
 
 function peerOf({ raw }: FastifyRequest): Peer {

@@ -4,14 +4,20 @@ import type { VerdictReport } from "#protocol/verdict.ts";
 import type { Ask, Reply } from "./ask.ts";
 import { demandDelivered, namesFiles } from "./delivered.ts";
 import { notHeld } from "./held.ts";
+import { invalid } from "./read-request.ts";
 import type { Rooms } from "./rooms.ts";
+
+/** Verdicts are shown with each job and host; what `fitVerdict` makes is never so long. */
+const VERDICT_BYTES_MAX = 512 * 1024;
 
 /** Takes a verdict, once everything that it names is on disk. */
 export async function reportVerdict(
   rooms: Rooms,
-  { token, path: { lease }, body }: Ask<(typeof ROUTES)["reportVerdict"]>,
+  { token, path: { lease }, body, sourceBytes }: Ask<(typeof ROUTES)["reportVerdict"]>,
 ): Promise<Reply> {
   const { store, changes, remarks } = rooms;
+  // The length of a body that comes in chunks is not told.
+  if (sourceBytes === 0 || sourceBytes > VERDICT_BYTES_MAX) demandShort(body.verdict);
   await prepareVerdict(rooms, { lease, token, body });
   const settled = await store.settle(lease, token.name, body);
   if (settled.kind !== "taken") throw notHeld(settled);
@@ -27,6 +33,12 @@ export async function reportVerdict(
   changes.tellLease(lease);
   changes.forget(lease);
   return { status: 200, json: { job: settled.job } };
+}
+
+function demandShort(verdict: VerdictReport["verdict"]): void {
+  if (Buffer.byteLength(JSON.stringify(verdict)) <= VERDICT_BYTES_MAX) return;
+  const says = [`is longer than ${VERDICT_BYTES_MAX} bytes`];
+  throw invalid("body.verdict", [{ path: ["fault", "evidence"], says }]);
 }
 
 /**

@@ -28,7 +28,8 @@ function sendBytes(
   reply: FastifyReply,
   { sizeBytes, open }: Extract<Reply, { sizeBytes: number }>,
 ): FastifyReply {
-  const { range } = request.headers;
+  // A range is asked of GET alone (RFC 9110, section 14.2).
+  const range = request.method === "GET" ? request.headers.range : undefined;
   const span = range === undefined ? { first: 0, last: sizeBytes - 1 } : spanOf(range, sizeBytes);
   const lengthBytes = span.last - span.first + 1;
   if (range !== undefined) {

@@ -1,7 +1,7 @@
 import { cancel } from "./cancel.ts";
 import { expire } from "./expire.ts";
-import { hosts, setDrain } from "./hosts.ts";
-import { addInput, beginInput, dropInput, inputOf } from "./inputs.ts";
+import { census, hosts, setDrain } from "./hosts.ts";
+import { addInput, beginInput, dropInput, dropUpload, inputOf } from "./inputs.ts";
 import type { Ledger } from "./ledger.ts";
 import { list } from "./list.ts";
 import { holds, leasedInput, renew } from "./renew.ts";
@@ -27,6 +27,7 @@ export const COMMANDS = {
   leasedInput,
   expire,
   hosts,
+  census,
   setDrain,
   addToken,
   tokens,
@@ -34,6 +35,7 @@ export const COMMANDS = {
   addInput,
   beginInput,
   dropInput,
+  dropUpload,
   inputOf,
   retire,
   makeRoom,

@@ -1,6 +1,7 @@
 import type { FaultCode } from "#job/fault.ts";
 import type { WireVerdict } from "#protocol/verdict.ts";
 import { note } from "./chronicle.ts";
+import { followClock } from "./follow-clock.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LiveLease } from "./live-leases.ts";
 import type { Row } from "./sql.ts";
@@ -111,6 +112,7 @@ function queueAgain(ledger: Ledger, live: LiveLease, row: JobRow, isElsewhere: b
       ? before.image
       : { name: before.image.name, digest: row.pinned_digest };
   const id = ledger.queue.classOf({ ...before, image, avoid });
+  followClock(ledger);
   const limitAt = row.queue_seconds === null ? undefined : ledger.wallMs + row.queue_seconds * 1000;
   ledger.sql.run(
     "UPDATE jobs SET state = 'queued', phase = NULL, class = ?, uncounted = ? WHERE job = ?",

@@ -2,6 +2,7 @@ import { Fault } from "#job/fault.ts";
 import { reportOf } from "#job/verdict.ts";
 import type { Expired } from "#service/ports.ts";
 import { endAttempt, finish } from "./conclude.ts";
+import { followClock } from "./follow-clock.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LiveLease } from "./live-leases.ts";
 
@@ -14,6 +15,7 @@ export function expire(ledger: Ledger): Expired {
   for (const live of past) fence(ledger, live, silent(ledger, live));
   const overrun = ledger.leases.overrun(ledger.nowMs);
   for (const live of overrun) fence(ledger, live, overran(live));
+  followClock(ledger);
   const waiting = ledger.sql.all<{ job: number; seconds: number }>(
     `SELECT job, queue_seconds AS seconds FROM queue JOIN jobs USING (job) WHERE limit_at <= ? LIMIT ${JOBS_AT_ONCE}`,
     ledger.wallMs,

@@ -1,4 +1,5 @@
 import type { HostView } from "#protocol/host-view.ts";
+import type { Census } from "#service/ports.ts";
 import type { HostRecord } from "./host-book.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LiveLease } from "./live-leases.ts";
@@ -15,6 +16,16 @@ export function hosts(ledger: Ledger): readonly HostView[] {
     .all()
     .map((host) => viewOf(ledger, host, doing.get(host.offer.host) ?? []))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** How many there are of everything that metrics tell: see `Store.census`. */
+export function census({ hosts: book, leases, queue }: Ledger): Census {
+  const doing = leases.byHost();
+  const counts = { ready: 0, draining: 0, drained: 0, lost: 0 };
+  for (const host of book.all())
+    counts[stateOf(host, doing.get(host.offer.host)?.length ?? 0)] += 1;
+  const attempts = [...doing.values()].reduce((sum, live) => sum + live.length, 0);
+  return { hosts: counts, attempts, queued: queue.size };
 }
 
 /** Drains a host or lets it work again: see `Store.setDrain`. */
@@ -56,23 +67,21 @@ type FaultRow = Row & {
   id: string;
   number: number;
   fault: string;
-  verdict: string;
+  message: string | null;
   ended_at: number;
 };
 
 function faultsOf({ sql }: Ledger, host: string): HostView["faults"] {
   const rows = sql.all<FaultRow>(
-    `SELECT id, number, fault, attempts.verdict, ended_at FROM attempts JOIN jobs USING (job)
+    `SELECT id, number, fault, attempts.verdict ->> '$.fault.message' AS message, ended_at FROM attempts JOIN jobs USING (job)
      WHERE attempts.host = ? AND fault IS NOT NULL ORDER BY ended_at DESC LIMIT ${FAULTS_MAX}`,
     host,
   );
-  return rows.map(({ id, number, fault, verdict, ended_at }) => ({
+  return rows.map(({ id, number, fault, message, ended_at }) => ({
     jobId: id,
     attempt: number,
     code: fault,
     at: timeOf(ended_at),
-    ...present({
-      message: (JSON.parse(verdict) as { fault?: { message?: string } }).fault?.message,
-    }),
+    ...present({ message }),
   }));
 }

@@ -3,10 +3,11 @@ import type { Ledger } from "./ledger.ts";
 
 /** Notes an uploaded input: see `Store.addInput`. */
 export function addInput(
-  { sql, wallMs }: Ledger,
+  ledger: Ledger,
   { owner, sha256, bytes }: InputName & { readonly bytes: number },
 ): void {
-  sql.run("DELETE FROM uploads WHERE owner = ? AND sha256 = ?", owner, sha256);
+  const { sql, wallMs } = ledger;
+  dropUpload(ledger, { owner, sha256 });
   sql.run(
     `INSERT INTO inputs (owner, sha256, bytes, used_at) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (owner, sha256) DO UPDATE SET used_at = ?4`,
@@ -48,6 +49,11 @@ export function beginInput(
     wallMs,
   );
   return undefined;
+}
+
+/** Forgets an upload of which nothing is left: see `Store.dropUpload`. */
+export function dropUpload({ sql }: Ledger, { owner, sha256 }: InputName): void {
+  sql.run("DELETE FROM uploads WHERE owner = ? AND sha256 = ?", owner, sha256);
 }
 
 /** A held input is as good as used again after so long; sooner would be a write for each submit. */

@@ -12,11 +12,16 @@ export type LedgerOptions = {
 /** Now, by the monotonic clock and by the wall clock. */
 export type Now = { readonly nowMs: number; readonly wallMs: number };
 
+/** Less is how clocks are kept right. */
+const JUMP_MS = 60_000;
+
 /**
  * All that commands work on: the database and the pictures of it in memory. The clocks are told with each batch of commands, so that
  * nothing here reads one.
  */
 export class Ledger {
+  /** From the monotonic clock to the wall clock. */
+  #offsetMs: number;
   readonly sql: Sql;
   readonly options: LedgerOptions;
   readonly queue: Queue;
@@ -33,12 +38,25 @@ export class Ledger {
     this.sql = sql;
     this.options = options;
     this.tellTime(now);
+    this.#offsetMs = this.wallMs - this.nowMs;
     this.queue = new Queue(sql);
     this.leases = new LiveLeases(sql, options.leaseSeconds * 1000, this.nowMs);
     this.hosts = new HostBook(sql, this);
     this.copiedAt = sql.one<{ value: string }>(
       "SELECT value FROM facts WHERE name = 'copied_at'",
     )?.value;
+  }
+
+  /**
+   * How far the wall clock was set to another time since the last call, by more than a minute; else 0. What is due by it is to
+   * move along: a clock that is put right should end nothing.
+   */
+  takeJump(): number {
+    const offsetMs = this.wallMs - this.nowMs;
+    const jumpMs = Math.round(offsetMs - this.#offsetMs);
+    if (Math.abs(jumpMs) < JUMP_MS) return 0;
+    this.#offsetMs = offsetMs;
+    return jumpMs;
   }
 
   /** What time it is for the commands that come. */

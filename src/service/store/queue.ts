@@ -103,6 +103,11 @@ export class Queue {
     this.#classes.delete(id);
   }
 
+  /** How many jobs are queued. */
+  get size(): number {
+    return [...this.#byOwner.values()].reduce((sum, jobs) => sum + jobs, 0);
+  }
+
   /** How many jobs an owner has in the queue. */
   countOf(owner: string): number {
     return this.#byOwner.get(owner) ?? 0;

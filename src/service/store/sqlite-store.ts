@@ -7,6 +7,7 @@ import type { WireJob } from "#protocol/wire-job.ts";
 import type { Requirement } from "#service/matching/requirement.ts";
 import type {
   Ages,
+  Census,
   Clock,
   Expired,
   Held,
@@ -112,6 +113,10 @@ export class SqliteStore implements Store {
     return this.#line.ask("hosts", undefined);
   }
 
+  census(): Promise<Census> {
+    return this.#line.ask("census", undefined);
+  }
+
   setDrain(host: string, why: string | undefined): Promise<HostView | undefined> {
     return this.#line.ask("setDrain", { host, why });
   }
@@ -139,6 +144,10 @@ export class SqliteStore implements Store {
 
   beginInput(order: UploadOrder): Promise<number | undefined> {
     return this.#line.ask("beginInput", order);
+  }
+
+  dropUpload(name: InputName): Promise<void> {
+    return this.#line.ask("dropUpload", name);
   }
 
   dropInput(name: InputName, unusedSeconds: number): Promise<boolean> {

@@ -4,6 +4,7 @@ import { jobSpecOf } from "#job/job-spec-of.ts";
 import type { WireJob } from "#protocol/wire-job.ts";
 import type { SubmitOrder, Submitted } from "#service/ports.ts";
 import { note } from "./chronicle.ts";
+import { followClock } from "./follow-clock.ts";
 import { inputOf, touchInput } from "./inputs.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -66,6 +67,7 @@ function insertJob(ledger: Ledger, { owner, request }: SubmitOrder): { job: numb
   const id = randomBytes(8).toString("hex");
   const requirement = { image, cpus, memoryMiB, diskMiB, labels: sorted, avoid: [] };
   const classId = ledger.queue.classOf(requirement);
+  followClock(ledger);
   const submittedAt = ledger.wallMs;
   const job = ledger.sql.insert(
     `INSERT INTO jobs (id, owner, name, image, image_name, priority, labels, class, attempts_max, timeout_seconds,

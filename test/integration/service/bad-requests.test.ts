@@ -60,6 +60,20 @@ const LARGE_REPORT = report(
     })),
   },
 );
+const MUCH_EVIDENCE = report({
+  kind: "broken",
+  fault: {
+    code: "machine-crashed",
+    blame: "host",
+    retry: "never",
+    message: "it broke",
+    evidence: {
+      console: Array<string>(200).fill("x".repeat(1000)),
+      more: Array<string>(200).fill("y".repeat(1000)),
+      still: Array<string>(200).fill("z".repeat(1000)),
+    },
+  },
+});
 const JSON_TYPE = { "content-type": "application/json" };
 
 /** What is asked, by whom, and the slug of the problem that it is. `JOB`, `LEASE` and `STALE` are filled in. */
@@ -130,6 +144,7 @@ const TABLE: readonly (readonly [Who, string, Request, string])[] = [
   ["ada", "POST /v1/jobs", { bytes: "[".repeat(1_000_000), headers: JSON_TYPE }, "malformed"],
   ["ada", "POST /v1/jobs", { bytes: "x".repeat(9_000_000), headers: JSON_TYPE }, "too-large"],
   ["lab", "POST /v1/leases/LEASE/verdict", { json: LARGE_REPORT }, "too-large"],
+  ["lab", "POST /v1/leases/LEASE/verdict", { json: MUCH_EVIDENCE }, "invalid"],
   ["ada", "POST /v1/jobs", { json: { job: { ...job(), steps: [STEP, STEP] } } }, "invalid"],
   [
     "ada",

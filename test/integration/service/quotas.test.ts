@@ -76,6 +76,13 @@ test("inputs are limited for each submitter, those that are on their way include
   );
 });
 
+test("an upload of which nothing is left counts no longer", async () => {
+  const text = "a".repeat(90);
+  const wrong = await put("/v1/inputs", text, ada, "b".repeat(90));
+  expect(wrong.json).toMatchObject({ type: slug("wrong-digest") });
+  expect((await put("/v1/inputs", "c".repeat(90), ada)).status).toBe(204);
+});
+
 test("what an attempt leaves behind is limited, also over a restart, and what is there stays", async () => {
   await submit();
   const held = await lease();

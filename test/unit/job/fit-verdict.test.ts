@@ -31,6 +31,13 @@ test("a verdict that fits stays as it is", () => {
   expect(fitVerdict(short as Verdict)).toEqual(short);
 });
 
+test("evidence together is short, whatever it is made of", () => {
+  const much = Object.fromEntries(
+    Array.from({ length: 32 }, (_, at) => [`key-${at}`, Array<string>(200).fill("x".repeat(900))]),
+  );
+  expect(JSON.stringify(fitVerdict(broken(much))).length).toBeLessThan(200_000);
+});
+
 test("of many lines the last ones are kept", () => {
   const fit = fitVerdict(broken({ console: Array.from({ length: 300 }, (_, at) => `${at}`) }));
   expect(fit.fault?.evidence["console"]).toHaveLength(200);
