@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { DaemonConfig } from "#config/daemon-config.ts";
 import { openLocalApi } from "#host/api/local-api.ts";
 import { LOCAL_SOCKET } from "#host/api/local-routes.ts";
-import { Daemon } from "#host/daemon/daemon.ts";
+import { Daemon, type DaemonStatus } from "#host/daemon/daemon.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { openDrainFlag } from "#host/state/drain-flag.ts";
@@ -31,6 +31,7 @@ export async function openDaemon(
   const { host, config } = settings;
   const house = scope.use(await openHouse(settings.house));
   const { path } = house.state;
+  log.info("opening", { host, state: path });
   scope.use(takeDaemonLock(path));
   const { target, token, answers } = await reach(
     settings.service,
@@ -58,7 +59,13 @@ export async function openDaemon(
     stop.abort(new Error("the daemon is told to stop"));
     await working;
   });
-  return { status: `host ${host}, state in ${path}`, answers };
+  return { status: async () => statusLine(await daemon.status()), answers };
+}
+
+function statusLine({ host, state, why, attempts, serviceTrouble }: DaemonStatus): string {
+  const troubles = [why, serviceTrouble && `the job service: ${serviceTrouble}`];
+  const words = [`${host} is ${state}`, `${attempts.length} attempts`, ...troubles];
+  return words.filter((word) => word !== undefined).join("; ");
 }
 
 /** What of a daemon follows from its configuration alone. */

@@ -44,6 +44,6 @@ async function serve(options: ServiceOptions, version: string): Promise<void> {
   await stay({ level: settings.logLevel, version }, async ({ log, scope }) => {
     log.info("opening", { state: settings.folder });
     const { answers } = await openService(settings, version, { log, scope });
-    return { status: `serving, state in ${settings.folder}`, answers };
+    return { status: async () => `serving, state in ${settings.folder}`, answers };
   });
 }

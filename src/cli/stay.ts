@@ -18,15 +18,15 @@ export type Household = {
 
 /** What such a process is once it has started. */
 export type Started = {
-  /** For `systemctl status`. */
-  readonly status: string;
+  /** What it does, in a few words, for `systemctl status`. */
+  status(): Promise<string>;
   /** Resolves when every thread that the work depends on has answered. */
   answers(): Promise<unknown>;
 };
 
 /**
  * Starts what stays until a signal comes, and then stops it, in 10 s at most: the log on standard error, systemd told of start,
- * stop and life. What `start` throws ends the process as any command's error does; what it put into the scope is unwound.
+ * life and stop. What `start` throws ends the process as any command's error does; what it put into the scope is unwound.
  */
 export async function stay(
   { level, version }: { readonly level: Level; readonly version: string },
@@ -45,24 +45,43 @@ export async function stay(
   log.info("starting", { version, pid: process.pid });
   {
     await using scope = new AsyncDisposableStack();
-    const { status, answers } = await start({ log, notifier, scope });
-    notifier.ready(status);
-    log.info("ready", { afterMs: msSince(begunMs) });
-    using _ = watch(supervisor, notifier, answers);
-    await aborted(signals.signal);
-    notifier.stopping("stopping");
-    log.info("stopping", { why: String(signals.signal.reason?.message) });
-    setTimeout(() => giveUp(log), STOP_MS).unref();
+    const started = await start({ log, notifier, scope });
+    const { signal } = signals;
+    const stopping = () => beginStop(log, notifier, signal.reason as Error);
+    if (signal.aborted) stopping();
+    else signal.addEventListener("abort", stopping, { once: true });
+    const status = await started.status();
+    if (!signal.aborted) {
+      notifier.ready(status);
+      log.info("ready", { afterMs: Math.round(performance.now() - begunMs) });
+    }
+    using _ = watch(supervisor, { notifier, started, signal });
+    await aborted(signal);
   }
   log.info("stopped");
 }
 
+function beginStop(log: Log, notifier: Notifier, { message }: Error): void {
+  notifier.stopping("stopping");
+  log.info("stopping", { why: message });
+  setTimeout(() => {
+    log.error("the stop took too long; what hangs is left behind", { limitMs: STOP_MS });
+    // The line is written a moment later.
+    setTimeout(() => process.exit(1), 100);
+  }, STOP_MS).unref();
+}
+
+/** Each sign of life brings the status along: it costs no message of its own. */
 function watch(
   { watchdogMs }: SupervisorConfig,
-  notifier: Notifier,
-  answers: Started["answers"],
+  { notifier, started, signal }: { notifier: Notifier; started: Started; signal: AbortSignal },
 ): Disposable | undefined {
-  return watchdogMs === undefined ? undefined : keepAlive(notifier, watchdogMs, answers);
+  if (watchdogMs === undefined) return undefined;
+  return keepAlive(notifier, watchdogMs, async () => {
+    await started.answers();
+    const status = await started.status();
+    if (!signal.aborted) notifier.status(status);
+  });
 }
 
 function formOf({ isJournal }: SupervisorConfig): LineForm {
@@ -74,14 +93,4 @@ function formOf({ isJournal }: SupervisorConfig): LineForm {
 async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise((done) => signal.addEventListener("abort", done, { once: true }));
-}
-
-function giveUp(log: Log): void {
-  log.error("the stop took too long; what hangs is left behind", { limitMs: STOP_MS });
-  // The line is written a moment later.
-  setTimeout(() => process.exit(1), 100);
-}
-
-function msSince(begunMs: number): number {
-  return Math.round(performance.now() - begunMs);
 }

@@ -47,12 +47,13 @@ function wordsOf(
   const clock = time.slice(11, 19);
   const word = level.padEnd(5);
   const shown = isColoured ? `\u001b[${LEVELS[level].paint}m${word}\u001b[0m` : word;
-  const { error, ...rest } = fields as { error?: { message?: string; stack?: string } };
-  const pairs = Object.entries({ ...rest, ...(error && { error: error.message }) }).map(
+  const { error, ...rest } = fields as { error?: string | { message?: string; stack?: string } };
+  const { message, stack } = typeof error === "object" ? error : { message: error };
+  const pairs = Object.entries({ ...rest, ...(message && { error: message }) }).map(
     ([key, value]) =>
       ` ${printable(key)}=${printable(typeof value === "string" ? value : JSON.stringify(value), VALUE_CHARACTERS_MAX)}`,
   );
-  const stack = error?.stack?.split("\n").slice(1) ?? [];
+  const frames = stack?.split("\n").slice(1) ?? [];
   const lines = [`${clock} ${shown} ${printable(msg)}${pairs.join("")}`];
-  return `${[...lines, ...stack.map((line) => printable(line))].join("\n")}\n`;
+  return `${[...lines, ...frames.map((line) => printable(line))].join("\n")}\n`;
 }

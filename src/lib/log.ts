@@ -3,7 +3,7 @@ import { errorFields } from "./error-fields.ts";
 import { type Level, type LineForm, lineIn } from "./log-line.ts";
 import { LogSink } from "./log-sink.ts";
 
-/** Data of a line: plain values, and an error as `error`. Never a secret, never what a guest printed. */
+/** Data of a line: plain values, and an error, or its message, as `error`. Never a secret, never what a guest printed. */
 type LogFields = Readonly<Record<string, unknown>> & { readonly error?: unknown };
 
 /** What a process says of itself. A line has a message that is always the same words, and fields with what was the case. */
@@ -37,7 +37,7 @@ export function openLog({ level, form, fd = 2 }: LogOptions): Log & AsyncDisposa
       timestamp: () => `,"time":"${now()}"`,
       formatters: { level: (label) => ({ level: label }) },
       errorKey: "error",
-      serializers: { error: errorFields },
+      serializers: { error: (error) => (typeof error === "string" ? error : errorFields(error)) },
     },
     { write: (line) => sink.write(lineIn(form, line)) },
   );

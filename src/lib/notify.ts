@@ -59,9 +59,13 @@ export class Notifier implements AsyncDisposable {
   #say(key: string, value: string): void {
     if (this.#socket === undefined) return;
     this.#waiting.set(key, value);
-    this.#sending ??= this.#send(this.#socket).finally(() => {
-      this.#sending = undefined;
-    });
+    const socket = this.#socket;
+    // A moment later: what is said together goes together.
+    this.#sending ??= Promise.resolve()
+      .then(() => this.#send(socket))
+      .finally(() => {
+        this.#sending = undefined;
+      });
   }
 
   async #send(socket: string): Promise<void> {

@@ -30,6 +30,7 @@ test.each([
   const listener = await listen(socket());
   const { notifier: we, troubles } = notifier(socket());
   we.ready("two\nlines");
+  await eventually(() => listener.words.includes("READY=1"), 5_000);
   for (let sign = 0; sign < 100; sign += 1) we.alive();
   we.extend(1500);
   we.status("first");
@@ -38,8 +39,8 @@ test.each([
   await eventually(() => listener.words.includes("STATUS=last"), 5_000);
   expect(troubles).toEqual([]);
   expect(listener.messages.map(({ words }) => words)).toEqual([
-    ["READY=1"],
-    ["STATUS=last", "WATCHDOG=1", "EXTEND_TIMEOUT_USEC=1500000", "STOPPING=1"],
+    ["READY=1", "STATUS=two\\u{a}lines"],
+    ["WATCHDOG=1", "EXTEND_TIMEOUT_USEC=1500000", "STATUS=last", "STOPPING=1"],
   ]);
 });
 
