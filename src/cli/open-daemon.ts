@@ -48,7 +48,8 @@ export async function openDaemon(
     house,
     uplink,
     log,
-    images: () => offered(house, config.images.build),
+    // Recipes are built as root; elsewhere an admin builds them.
+    images: () => offered(house, config.images.build && process.geteuid?.() === 0),
     book: await openAttemptBook(path),
     drain: await openDrainFlag(path),
   });

@@ -34,6 +34,17 @@ export async function groupsOf(uid: number): Promise<readonly number[]> {
   }
 }
 
+/** The id of a group; undefined when there is no such group. */
+export async function groupId(name: string): Promise<number | undefined> {
+  try {
+    const line = await run("getent", ["group", name], { timeoutMs: ASK_MS });
+    return Number(line.split(":")[2]);
+  } catch (error) {
+    if (error instanceof SpawnError && error.exitCode !== undefined) return undefined;
+    throw error;
+  }
+}
+
 /** From `/` down to `folder`. */
 function parents(folder: string): string[] {
   const above = dirname(folder);

@@ -14,16 +14,24 @@ export type Supervised = {
   stop(): Promise<{ readonly code: number | null; readonly tookMs: number }>;
 };
 
-/** Starts `testbed` so, in a folder that holds the stand-in's socket; `env` is all of its environment but PATH and HOME. */
+export type SupervisedOptions = {
+  /** All of the environment but PATH and HOME. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What is started with the arguments; default: the command line of this clone. */
+  readonly command?: readonly string[];
+};
+
+/** Starts `testbed` so, in a folder that holds the stand-in's socket. */
 export async function startSupervised(
   folder: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, command = [process.execPath, join(ROOT, "src/main.ts")] }: SupervisedOptions = {},
 ): Promise<Supervised> {
+  const [program = "", ...before] = command;
   const socket = join(folder, "notify");
   const listener = await NotifyListener.open(socket);
   onTestFinished(async () => await listener[Symbol.asyncDispose]());
-  const child = spawn(process.execPath, [join(ROOT, "src/main.ts"), ...args], {
+  const child = spawn(program, [...before, ...args], {
     stdio: ["ignore", "ignore", "pipe"],
     env: { PATH, HOME: folder, NOTIFY_SOCKET: socket, ...env },
   });

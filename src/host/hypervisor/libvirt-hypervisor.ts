@@ -133,7 +133,7 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
     await this.#events?.catch(() => undefined);
   }
 
-  /** Makes sure that QEMU's user reaches the machine's files, and gives it disk and seed. Only root can give away. */
+  /** Makes sure that QEMU's user reaches the machine's files, and gives it disk and seed, if we may. */
   async #handOver(
     libvirt: Libvirt,
     order: MachineOrder,
@@ -146,12 +146,8 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
     const user = await this.#qemuUser;
     if (user === undefined) return undefined;
     await checkReach(order, user);
-    if (process.geteuid?.() !== 0) return undefined;
     const owner = await withDeviceGroup(user, order.acceleration);
-    await Promise.all(
-      [order.diskPath, order.seedPath].map((path) => chown(path, owner.uid, owner.gid)),
-    );
-    return owner;
+    return (await giveAway([order.diskPath, order.seedPath], owner)) ? owner : undefined;
   }
 
   #call(): Promise<Libvirt> {
@@ -218,6 +214,17 @@ async function isOursNow(
     return isOurs(domain.name, await libvirt.domains.xml(domain), installation);
   } catch (error) {
     if (error instanceof LibvirtError && error.codeName === "VIR_ERR_NO_DOMAIN") return false;
+    throw error;
+  }
+}
+
+/** Gives files of ours to QEMU's user; false when we may not: that takes root, or CAP_CHOWN (chown(2)). */
+async function giveAway(paths: readonly string[], { uid, gid }: QemuUser): Promise<boolean> {
+  try {
+    await Promise.all(paths.map((path) => chown(path, uid, gid)));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EPERM") return false;
     throw error;
   }
 }

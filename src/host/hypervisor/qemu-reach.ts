@@ -1,8 +1,9 @@
+import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { MachineOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
-import { groupsOf, unreachableParent } from "#lib/path-reach.ts";
+import { groupId, groupsOf, unreachableParent } from "#lib/path-reach.ts";
 import type { Libvirt } from "#libvirt/client.ts";
 import { fromXml } from "./xml.ts";
 
@@ -24,7 +25,8 @@ export async function qemuUser(
 
 /**
  * The group that QEMU must run as. A label of our own costs QEMU's user its other groups, so under KVM the one group that
- * it keeps must be the device's, if the device is open to a group at all (udev makes it root:kvm 0660).
+ * it keeps must be the device's, if the device is open to a group at all (udev makes it root:kvm 0660). Where we do not see
+ * the device (systemd's PrivateDevices=) it is taken to be as udev makes it.
  */
 export async function withDeviceGroup(
   user: QemuUser,
@@ -32,9 +34,13 @@ export async function withDeviceGroup(
 ): Promise<QemuUser> {
   if (acceleration === "tcg") return user;
   const device = await stat("/dev/kvm").catch(() => undefined);
-  if (device === undefined || (device.mode & GROUP_READS_AND_WRITES) !== GROUP_READS_AND_WRITES)
-    return user;
-  return (await groupsOf(user.uid)).includes(device.gid) ? { ...user, gid: device.gid } : user;
+  const gid = device === undefined ? await groupId("kvm") : groupOf(device);
+  if (gid === undefined) return user;
+  return (await groupsOf(user.uid)).includes(gid) ? { ...user, gid } : user;
+}
+
+function groupOf({ mode, gid }: Stats): number | undefined {
+  return (mode & GROUP_READS_AND_WRITES) === GROUP_READS_AND_WRITES ? gid : undefined;
 }
 
 const GROUP_READS_AND_WRITES = 0o060;

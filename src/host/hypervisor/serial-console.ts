@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { access, constants, lchown, open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Console } from "#host/runner/ports.ts";
 
@@ -60,11 +60,27 @@ export class SerialConsole implements Console {
     const found = await Promise.all(
       paths.map(async (path) => {
         const status = await stat(path).catch(() => undefined);
-        return status === undefined ? [] : [{ path, bytes: status.size }];
+        if (status === undefined) return [];
+        await makeReadable(path);
+        return [{ path, bytes: status.size }];
       }),
     );
     return found.flat();
   }
+}
+
+/**
+ * virtlogd's files are root's, mode 0600, each new one after a rotation too; it writes as root whoever they belong to. A daemon
+ * that is not root takes them, which needs CAP_CHOWN; who may not do that finds the console empty.
+ */
+async function makeReadable(path: string): Promise<void> {
+  const isReadable = await access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+  const [uid, gid] = [process.geteuid?.(), process.getegid?.()];
+  if (isReadable || uid === undefined || gid === undefined) return;
+  await lchown(path, uid, gid).catch(() => undefined);
 }
 
 async function readEnd(path: string, bytes: number): Promise<Buffer> {

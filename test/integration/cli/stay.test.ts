@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -28,7 +29,7 @@ const KINDS = {
     path: "/healthz",
   },
   daemon: {
-    args: () => ["daemon"],
+    args: () => ["daemon", "--config", join(folder, "daemon.yaml")],
     status: /^STATUS=\S+ is holding; 0 attempts; /,
     socket: () => join(folder, "s/daemon.sock"),
     path: "/v1/status",
@@ -36,12 +37,13 @@ const KINDS = {
 };
 
 /** libvirt is away, so a daemon takes no work; that is no reason not to be up. */
-function start(kind: keyof typeof KINDS, more: readonly string[] = [], env = {}) {
+async function start(kind: keyof typeof KINDS, more: readonly string[] = [], env = {}) {
+  const settings = join(folder, "service.yaml");
+  await writeFile(settings, "listen: []\n");
+  await writeFile(join(folder, "daemon.yaml"), `serviceConfig: ${settings}\n`);
   const away = `test:///default?socket=${folder}/none`;
   return startSupervised(folder, [...KINDS[kind].args(), ...more], {
-    TESTBED_STATE: join(folder, "s"),
-    TESTBED_LIBVIRT: away,
-    ...env,
+    env: { TESTBED_STATE: join(folder, "s"), TESTBED_LIBVIRT: away, ...env },
   });
 }
 
