@@ -1,4 +1,5 @@
 import { Argument, Command } from "commander";
+import { clientFileSchema } from "#config/client-file.ts";
 import { readConfigFile } from "#config/config-file.ts";
 import { configData } from "#config/config-value.ts";
 import { checkDaemonConfig, daemonConfigSchema } from "#config/daemon-config.ts";
@@ -8,6 +9,8 @@ import { printAnswer } from "./print-answer.ts";
 
 /** Reads a configuration file of each kind, and returns it as plain data with all defaults. Throws `ConfigError`. */
 const KINDS = {
+  client: async (file: string) =>
+    configData(clientFileSchema, await readConfigFile(file, clientFileSchema)),
   daemon: async (file: string) => {
     const config = await readConfigFile(file, daemonConfigSchema, checkDaemonConfig);
     return configData(daemonConfigSchema, config);

@@ -1,4 +1,5 @@
 import { Argument, Command } from "commander";
+import { clientFileSchema } from "#config/client-file.ts";
 import { serviceConfigSchema } from "#config/service-config.ts";
 import { jobFileSchema } from "#job/job-file-schema.ts";
 import { errorSchema } from "./error-schema.ts";
@@ -10,6 +11,7 @@ const SCHEMAS = {
   verdict: verdictDocumentSchema,
   error: errorSchema,
   service: serviceConfigSchema,
+  client: clientFileSchema,
 } as const;
 
 const HELP_AFTER = `
@@ -17,6 +19,7 @@ job      the job file
 verdict  verdict.json, which is also what 'testbed run --json' prints
 error    what any command with --json prints when it has no answer
 service  the job service's configuration file
+client   ~/.config/testbed/config.yaml
 
 All are JSON Schema 2020-12. An editor with YAML support completes and checks job files
 with the first: save the schema, and begin the job file with
@@ -29,7 +32,7 @@ Examples:
   $ testbed schema error
 `;
 
-/** `testbed schema job|verdict|error|service`. */
+/** `testbed schema job|verdict|error|service|client`. */
 export function schemaCommand(): Command {
   return new Command("schema")
     .summary("print the JSON Schema of a file or an answer")

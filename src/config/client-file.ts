@@ -39,6 +39,10 @@ const context = {
 
 /** The file of people who use a job service, `~/.config/testbed/config.yaml`. `config/client.yaml` is an example. */
 export const clientFileSchema = {
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  $id: "urn:testbed:client",
+  title: "testbed client configuration",
+  description: "The job services that somebody uses.",
   type: "object",
   additionalProperties: false,
   properties: {

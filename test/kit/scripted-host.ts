@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { HttpTarget } from "#lib/http-client.ts";
 import type { Grant, LeaseRequest, RenewRequest } from "#protocol/lease.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
@@ -28,7 +28,8 @@ export class ScriptedHost implements Disposable {
   /** Asks for work once, for at most so many seconds; fails when there is none. */
   async take(changes: Partial<LeaseRequest> = {}): Promise<Grant> {
     const waitSeconds = 20;
-    const json = asking(this.name, { waitSeconds, ...changes });
+    const requestId = randomBytes(16).toString("hex");
+    const json = asking(this.name, { requestId, waitSeconds, ...changes });
     const grant = await this.#client.json("takeLease", {
       json,
       waitMs: waitSeconds * 1000,

@@ -5,6 +5,7 @@ import type { AttemptView, JobDetail, JobEvent } from "#protocol/job-view.ts";
 import { ageOf, between } from "./ages.ts";
 import { type Column, tableOf } from "./columns.ts";
 import { type Fact, factsOf } from "./facts.ts";
+import { shortDigests } from "./short-digests.ts";
 import { stateInWords } from "./state-words.ts";
 
 /** All about a job for people, in sections divided by empty lines. */
@@ -38,7 +39,7 @@ function facts(job: JobDetail): readonly Fact[] {
     ["waits", waiting && `${waiting.says}${placeText(waiting.position)}`],
     ["cancel", cancel],
     ["image", job.image],
-    ["pinned to", pinned && `sha256:${pinned.digest}`],
+    ["pinned to", pinned && shortDigests(`${pinned.name}@sha256:${pinned.digest}`)],
     ["labels", labels.length === 0 ? undefined : labels.join(", ")],
     ["owner", job.owner],
     ["priority", job.priority === 0 ? undefined : String(job.priority)],
@@ -116,6 +117,6 @@ const EVENTS: readonly Column<JobEvent>[] = [
   { head: "WHEN", cell: ({ at }) => `${ageOf(at)} ago`, isRight: true },
   {
     head: "WHAT",
-    cell: ({ kind, host, says }) => (kind === "phase" ? `${says} on ${host}` : says),
+    cell: ({ kind, host, says }) => (kind === "phase" ? `${says} on ${host}` : shortDigests(says)),
   },
 ];

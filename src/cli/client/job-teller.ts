@@ -2,12 +2,13 @@ import type { Screen } from "#host/narration/screen.ts";
 import { printable } from "#lib/printable.ts";
 import type { JobEvent, Waiting } from "#protocol/job-view.ts";
 import { PATIENCE_WORDS, type PatienceTeller } from "./patience.ts";
+import { shortDigests } from "./short-digests.ts";
 
 const TICK_MS = 1_000;
 const SAYS_CHARACTERS_MAX = 1_000;
 
 /** Phases whose beginning is worth a line where the host's own words do not come along. */
-const PHASES_TOLD: readonly string[] = ["preparing", "booting", "running", "collecting"];
+const PHASES_TOLD: readonly string[] = ["booting", "running", "collecting"];
 
 /** Tells a screen a job's history: lines for what happened, the status for what goes on. Words of others are made printable. */
 export class JobTeller implements PatienceTeller, Disposable {
@@ -32,7 +33,7 @@ export class JobTeller implements PatienceTeller, Disposable {
 
   /** One event; `hasNarration` says that the host tells the phases itself. */
   event({ kind, says, phase, host, attempt, verdict }: JobEvent, hasNarration: boolean): void {
-    const words = printable(says, SAYS_CHARACTERS_MAX);
+    const words = shortDigests(printable(says, SAYS_CHARACTERS_MAX));
     switch (kind) {
       case "submitted":
       case "queued":

@@ -24,7 +24,7 @@ const REAL_CLOCK: PatienceClock = {
 
 /** What people are told when the service is gone, and when it is back. */
 export const PATIENCE_WORDS = {
-  gone: (why: string) => `${printable(why)}; waiting for it, the job goes on without us`,
+  gone: (why: string) => `waiting for the job service: ${printable(why)}`,
   back: (seconds: number) => `the job service answers again after ${secondsInWords(seconds)}`,
 } as const;
 

@@ -63,14 +63,14 @@ export async function submitFile(order: SubmitFileOrder, config: Config): Promis
       else void cancel();
     },
     () => {
-      screen.line(leftWords(progress, order), "note");
+      for (const line of leftWords(progress, order).split("\n")) screen.line(line, "note");
       void screen.close().then(() => process.exit(EXIT_CODES.cancelled));
     },
   );
   using teller = new JobTeller(screen);
   const run = { order, screen, output, progress, teller, signal: stop.signal };
   try {
-    const exitCode = await withService(order.wishes, async (service) => {
+    const { exitCode, answer } = await withService(order.wishes, async (service) => {
       const follower = {
         client: service.client,
         patience: new Patience(teller, stop.signal),
@@ -78,9 +78,12 @@ export async function submitFile(order: SubmitFileOrder, config: Config): Promis
       };
       await submitTo(run, follower);
       if (order.cancelOnInterrupt) cancel = () => cancelJob(run, service);
-      return await (order.watch ? watchToEnd(run, follower) : finish(run));
+      return order.watch ? await watchToEnd(run, follower) : finish(run);
     });
-    if (!(await screen.close())) process.exit(exitCode);
+    // The status has left the terminal before an answer is written there.
+    const isAllSaid = await screen.close();
+    if (answer !== undefined) await printAnswer(answer);
+    if (!isAllSaid) process.exit(exitCode);
     return exitCode;
   } catch (error) {
     teller[Symbol.dispose]();
@@ -111,15 +114,18 @@ async function submitTo(run: Run, follower: Follower): Promise<void> {
   screen.line(`job ${progress.job}`);
 }
 
-async function finish({ order, screen, progress, teller }: Run): Promise<number> {
+/** How it ended, and what goes to standard output. */
+type Outcome = { readonly exitCode: number; readonly answer?: string };
+
+function finish({ order, screen, progress, teller }: Run): Outcome {
   const { job } = progress;
   teller[Symbol.dispose]();
   screen.line(`follow it: testbed logs -f ${job}`);
-  await printAnswer(order.json ? `${JSON.stringify({ id: job }, null, 2)}\n` : `${job}\n`);
-  return EXIT_CODES.passed;
+  const answer = order.json ? `${JSON.stringify({ id: job }, null, 2)}\n` : `${job}\n`;
+  return { exitCode: EXIT_CODES.passed, answer };
 }
 
-async function watchToEnd(run: Run, follower: Follower): Promise<number> {
+async function watchToEnd(run: Run, follower: Follower): Promise<Outcome> {
   const { order, screen, output, progress, teller } = run;
   const detail = await watchJob({ follower, job: progress.job, screen, output, teller });
   teller[Symbol.dispose]();
@@ -130,8 +136,8 @@ async function watchToEnd(run: Run, follower: Follower): Promise<number> {
       ? undefined
       : await patience.until(() => client.json("listArtifacts", { path, signal }));
   summarizeJob(screen, detail, listed?.artifacts ?? []);
-  if (order.json) await printAnswer(`${JSON.stringify(detail, null, 2)}\n`);
-  return exitCodeOfJob(detail);
+  const exitCode = exitCodeOfJob(detail);
+  return order.json ? { exitCode, answer: `${JSON.stringify(detail, null, 2)}\n` } : { exitCode };
 }
 
 /** The exit status of `testbed run` for the same end. */
@@ -154,7 +160,7 @@ async function cancelJob({ screen, progress, signal }: Run, { client }: Service)
 
 function leftWords({ stage, job }: Progress, { key }: SubmitFileOrder): string {
   if (stage === "queued")
-    return `job ${job} goes on; follow it: testbed logs -f ${job}, cancel it: testbed cancel ${job}`;
+    return `job ${job} goes on\nfollow it: testbed logs -f ${job}\ncancel it: testbed cancel ${job}`;
   return stage === "preparing"
     ? "nothing was submitted"
     : `the job may be queued or not: the same command with --key ${key} submits it once in any case`;

@@ -70,7 +70,7 @@ test("following survives a restart of the service, byte for byte; Ctrl-C ends it
     await eventually(() => one.output().length >= big.length, WAIT_MS);
   const { port } = new URL(desk.room.url);
   await desk.room.stop();
-  await eventually(() => following.output().includes("waiting for it"), WAIT_MS);
+  await eventually(() => following.output().includes("waiting for the job service"), WAIT_MS);
   await desk.room.start(Number(port));
   await host.write("the end\n");
   await eventually(() => other.output().includes("the end\n"), WAIT_MS);

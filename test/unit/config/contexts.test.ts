@@ -1,11 +1,8 @@
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { clientFileSchema } from "#config/client-file.ts";
-import { checkConfigText } from "#config/config-file.ts";
 import { type AccessWishes, readServiceAccess } from "#config/contexts.ts";
 import { parseServiceAddress } from "#config/service-address.ts";
-import { ROOT } from "#test/kit/house.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
 let home: string;
@@ -121,12 +118,4 @@ test.each([
   ["unix:relative", false],
 ])("%s is a service's address: %s", (text, is) => {
   expect(parseServiceAddress(text) !== undefined).toBe(is);
-});
-
-test("the example file is right, and shows every key", async () => {
-  const text = await readFile(join(ROOT, "config/client.yaml"), "utf8");
-  const { contexts } = checkConfigText("config/client.yaml", text, clientFileSchema);
-  const shown = new Set(Object.values(contexts).flatMap((context) => Object.keys(context)));
-  const keys = clientFileSchema.properties.contexts.additionalProperties.properties;
-  expect([...shown].sort()).toEqual(Object.keys(keys).sort());
 });
