@@ -166,7 +166,7 @@ export const daemonConfigSchema = {
         build: {
           type: "boolean",
           default: true,
-          description: "Offer images that would have to be built first, which takes minutes.",
+          description: "Offer images that would have to be built first, as root; takes minutes.",
         },
       },
     },
