@@ -1,13 +1,18 @@
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { NoAnswer } from "#lib/http-client.ts";
 import { Refused } from "#protocol/refused.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
 import { asking, job } from "#test/kit/lease-messages.ts";
+import { scratchFolder } from "#test/kit/scratch.ts";
 import { ServiceRoom } from "#test/kit/service-room.ts";
 
 const signal = AbortSignal.timeout(30_000);
@@ -121,3 +126,34 @@ test.for([
     server.close();
   }
 });
+
+test("over TLS it trusts whom it was told to, and says whom it does not", async () => {
+  await using folder = await scratchFolder();
+  await using room = await ServiceRoom.open();
+  const [cert, key] = [join(folder.path, "cert.pem"), join(folder.path, "key.pem")];
+  const made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1".split(
+    " ",
+  );
+  const name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  await promisify(execFile)("openssl", [...made, ...name, "-keyout", key, "-out", cert]);
+  const certificate = { cert: await readFile(cert, "utf8"), key: await readFile(key, "utf8") };
+  const port = await freePort();
+  await room.listen({ kind: "tcp", host: "127.0.0.1", port }, certificate);
+  const token = await room.token("ada", "submitter");
+  const list = async (host: string, ca?: string) => {
+    const url = new URL(`https://${host}:${port}`);
+    using client = new ServiceClient({ url, ...(ca === undefined ? {} : { ca }) }, token);
+    return await client.json("listJobs", { signal });
+  };
+  expect(await list("localhost", certificate.cert)).toEqual({ jobs: [] });
+  await expect(list("localhost")).rejects.toThrow(/certificate of its own making/);
+  await expect(list("127.0.0.1", certificate.cert)).rejects.toThrow(/certificate for another name/);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
