@@ -1,3 +1,4 @@
+import { closed } from "./closed.ts";
 import { drainRequestSchema, hostListSchema, hostSchema } from "./host-view.ts";
 import type { Route } from "./route.ts";
 import { newTokenSchema, tokenListSchema, tokenRequestSchema } from "./token.ts";
@@ -7,12 +8,7 @@ import { hostName, tokenId } from "./values.ts";
 
 const SMALL_BYTES_MAX = 16 * 1024;
 
-const ofHost = {
-  type: "object",
-  additionalProperties: false,
-  required: ["host"],
-  properties: { host: hostName },
-} as const;
+const ofHost = closed({ host: hostName }, "host");
 
 const theHost = { says: "The host.", type: "application/json", schema: hostSchema } as const;
 
@@ -67,12 +63,7 @@ export const ADMIN_ROUTES = {
     roles: ["admin"],
     summary: "Revokes a token at once. Twice is safe.",
     parameters: {
-      path: {
-        type: "object",
-        additionalProperties: false,
-        required: ["token"],
-        properties: { token: tokenId },
-      },
+      path: closed({ token: tokenId }, "token"),
     },
     answers: { 204: { says: "It is revoked." } },
     problems: ["not-found"],

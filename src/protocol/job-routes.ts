@@ -1,5 +1,6 @@
 import { imageName, line, sha256, verdictKind } from "#job/values.ts";
 import { CHUNK_BYTES_MAX, have, offset, range, rangeAnswers } from "./bytes-route.ts";
+import { closed } from "./closed.ts";
 import {
   artifactListSchema,
   eventListSchema,
@@ -20,12 +21,7 @@ import { attemptNumber, cursor, jobId, logName, ownerName } from "./values.ts";
 const SUBMIT_BYTES_MAX = 3 * 2 ** 20;
 const SMALL_BYTES_MAX = 16 * 1024;
 
-const ofJob = {
-  type: "object",
-  additionalProperties: false,
-  required: ["job"],
-  properties: { job: jobId },
-} as const;
+const ofJob = closed({ job: jobId }, "job");
 
 const lastEventId = {
   type: "string",
@@ -60,20 +56,15 @@ export const JOB_ROUTES = {
     roles: ["admin", "submitter"],
     summary: "Queues a job, once for each idempotency key of its owner.",
     parameters: {
-      headers: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: {
-          "idempotency-key": {
-            type: "string",
-            pattern: "^[!-~]{1,128}$",
-            patternErrorMessage: "must be 1 to 128 printable ASCII characters without spaces",
-            description:
-              "A client that retries a submit sends the same key and gets the same job. With another request it is refused.",
-          },
+      headers: closed({
+        "idempotency-key": {
+          type: "string",
+          pattern: "^[!-~]{1,128}$",
+          patternErrorMessage: "must be 1 to 128 printable ASCII characters without spaces",
+          description:
+            "A client that retries a submit sends the same key and gets the same job. With another request it is refused.",
         },
-      },
+      }),
     },
     body: { type: "application/json", schema: submitRequestSchema, bytesMax: SUBMIT_BYTES_MAX },
     answers: {
@@ -96,20 +87,15 @@ export const JOB_ROUTES = {
     roles: readers,
     summary: "Lists jobs, newest first.",
     parameters: {
-      query: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: {
-          state: { enum: jobState.enum },
-          verdict: verdictKind,
-          owner: ownerName,
-          name: { ...line, maxLength: 100, description: "The job's whole name." },
-          image: { ...imageName, description: "The image's name, whatever the version." },
-          limit: { type: "integer", minimum: 1, maximum: 500, default: 50 },
-          cursor,
-        },
-      },
+      query: closed({
+        state: { enum: jobState.enum },
+        verdict: verdictKind,
+        owner: ownerName,
+        name: { ...line, maxLength: 100, description: "The job's whole name." },
+        image: { ...imageName, description: "The image's name, whatever the version." },
+        limit: { type: "integer", minimum: 1, maximum: 500, default: 50 },
+        cursor,
+      }),
     },
     answers: { 200: { says: "A page.", type: "application/json", schema: jobListSchema } },
     problems: [],
@@ -131,12 +117,7 @@ export const JOB_ROUTES = {
     parameters: { path: ofJob },
     body: {
       type: "application/json",
-      schema: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: { why: { ...line, description: "For people; default: who asked." } },
-      },
+      schema: closed({ why: { ...line, description: "For people; default: who asked." } }),
       bytesMax: SMALL_BYTES_MAX,
     },
     answers: { 200: detail },
@@ -150,12 +131,7 @@ export const JOB_ROUTES = {
       "Answers when the job is settled, or after the time is up, with the job as it is then.",
     parameters: {
       path: ofJob,
-      query: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: { seconds },
-      },
+      query: closed({ seconds }),
     },
     answers: { 200: detail },
     problems: ["not-found"],
@@ -167,20 +143,10 @@ export const JOB_ROUTES = {
     summary: "Tells a job's history; as server-sent events it goes on until the job is settled.",
     parameters: {
       path: ofJob,
-      query: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: {
-          after: { type: "integer", minimum: 0, maximum: 2 ** 31, default: 0 },
-        },
-      },
-      headers: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: { "last-event-id": lastEventId },
-      },
+      query: closed({
+        after: { type: "integer", minimum: 0, maximum: 2 ** 31, default: 0 },
+      }),
+      headers: closed({ "last-event-id": lastEventId }),
     },
     answers: {
       200: {
@@ -200,18 +166,8 @@ export const JOB_ROUTES = {
     summary:
       "Gives a log of an attempt by byte range; as server-sent events it follows a running job and goes on after Last-Event-ID; when no attempt is named, over all attempts.",
     parameters: {
-      path: {
-        type: "object",
-        additionalProperties: false,
-        required: ["job", "log"],
-        properties: { job: jobId, log: logName },
-      },
-      query: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: { attempt: { ...attemptNumber, description: "Default: the last one." } },
-      },
+      path: closed({ job: jobId, log: logName }, "job", "log"),
+      query: closed({ attempt: { ...attemptNumber, description: "Default: the last one." } }),
       headers: {
         ...range,
         properties: { ...range.properties, "last-event-id": lastPlace },
@@ -231,12 +187,7 @@ export const JOB_ROUTES = {
     summary: "Lists what an attempt brought home.",
     parameters: {
       path: ofJob,
-      query: {
-        type: "object",
-        additionalProperties: false,
-        required: [],
-        properties: { attempt: { ...attemptNumber, description: "Default: the last one." } },
-      },
+      query: closed({ attempt: { ...attemptNumber, description: "Default: the last one." } }),
     },
     answers: { 200: { says: "The list.", type: "application/json", schema: artifactListSchema } },
     problems: ["not-found"],
@@ -247,12 +198,7 @@ export const JOB_ROUTES = {
     roles: readers,
     summary: "Gives an artifact of the job, or a range of it.",
     parameters: {
-      path: {
-        type: "object",
-        additionalProperties: false,
-        required: ["job", "sha256"],
-        properties: { job: jobId, sha256 },
-      },
+      path: closed({ job: jobId, sha256 }, "job", "sha256"),
       headers: range,
     },
     answers: rangeAnswers,
@@ -260,12 +206,7 @@ export const JOB_ROUTES = {
   },
 } as const satisfies Record<string, Route>;
 
-const ofInput = {
-  type: "object",
-  additionalProperties: false,
-  required: ["sha256"],
-  properties: { sha256 },
-} as const;
+const ofInput = closed({ sha256 }, "sha256");
 
 export const INPUT_ROUTES = {
   haveInput: {

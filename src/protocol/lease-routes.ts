@@ -1,5 +1,6 @@
 import { bytes, sha256 } from "#job/values.ts";
 import { CHUNK_BYTES_MAX, have, offset, range, rangeAnswers } from "./bytes-route.ts";
+import { closed } from "./closed.ts";
 import { grantSchema, leaseRequestSchema, renewReplySchema, renewRequestSchema } from "./lease.ts";
 import type { Route } from "./route.ts";
 import { leaseId, logName } from "./values.ts";
@@ -13,19 +14,9 @@ const RENEW_BYTES_MAX = 4 * 1024;
 /** 10,000 artifacts with paths of 250 characters; read and checked in 30 ms. */
 const VERDICT_BYTES_MAX = 4 * 2 ** 20;
 
-const ofLease = {
-  type: "object",
-  additionalProperties: false,
-  required: ["lease"],
-  properties: { lease: leaseId },
-} as const;
+const ofLease = closed({ lease: leaseId }, "lease");
 
-const ofContent = {
-  type: "object",
-  additionalProperties: false,
-  required: ["lease", "sha256"],
-  properties: { lease: leaseId, sha256 },
-} as const;
+const ofContent = closed({ lease: leaseId, sha256 }, "lease", "sha256");
 
 export const LEASE_ROUTES = {
   takeLease: {
@@ -58,18 +49,11 @@ export const LEASE_ROUTES = {
     roles: ["host"],
     summary: "Appends to a log of the attempt; a body of no bytes asks how much there is.",
     parameters: {
-      path: {
-        type: "object",
-        additionalProperties: false,
-        required: ["lease", "log"],
-        properties: { lease: leaseId, log: logName },
-      },
-      query: {
-        type: "object",
-        additionalProperties: false,
-        required: ["offset"],
-        properties: { offset: { ...bytes, description: "Must be as much as there is." } },
-      },
+      path: closed({ lease: leaseId, log: logName }, "lease", "log"),
+      query: closed(
+        { offset: { ...bytes, description: "Must be as much as there is." } },
+        "offset",
+      ),
     },
     body: { type: "application/octet-stream", bytesMax: LOG_BYTES_MAX },
     answers: have,

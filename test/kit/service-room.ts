@@ -1,10 +1,13 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { compileSchema } from "#lib/validate.ts";
+import type { HostView } from "#protocol/host-view.ts";
+import type { JobDetail, JobEvent, JobSummary } from "#protocol/job-view.ts";
 import { PROBLEMS, problemSchema } from "#protocol/problem.ts";
 import { EVERYWHERE, type Route } from "#protocol/route.ts";
 import { ROUTES } from "#protocol/routes.ts";
-import type { Role } from "#protocol/token.ts";
+import type { Role, TokenView } from "#protocol/token.ts";
+import type { WireArtifact } from "#protocol/verdict.ts";
 import type { Limits } from "#service/api/limits.ts";
 import { newSecret, newToken } from "#service/api/new-token.ts";
 import { ServiceApi } from "#service/api/service-api.ts";
@@ -36,8 +39,23 @@ export type Answer = {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of it is what it checks.
-  readonly json: any;
+  readonly json: Told;
+};
+
+/**
+ * What answers tell, as far as tests look into them: some of it in each answer, and nothing where there is no JSON. That an
+ * answer fits its schema is checked.
+ */
+type Told = JobDetail & {
+  readonly type: string;
+  readonly missing: string[];
+  readonly violations: readonly { readonly path: string }[];
+  readonly lease: string;
+  readonly jobs: JobSummary[];
+  readonly events: JobEvent[];
+  readonly artifacts: WireArtifact[];
+  readonly hosts: HostView[];
+  readonly tokens: TokenView[];
 };
 
 /** The whole service on a real socket, over SQLite and files in a folder of its own, on a clock that the test moves. */
@@ -145,7 +163,8 @@ export class ServiceRoom implements AsyncDisposable {
     const answer = await this.fetch(method, path, request);
     const text = await answer.text();
     const type = answer.headers.get("content-type") ?? "";
-    const json = /json/.test(type) && text !== "" ? JSON.parse(text) : undefined;
+    const isJson = /json/.test(type) && text !== "";
+    const json = (isJson ? JSON.parse(text) : undefined) as Told;
     const got = { status: answer.status, headers: answer.headers, text, json };
     checkPromise(method, path, got);
     return got;

@@ -118,8 +118,8 @@ test("a revoked token's streams and long polls end, and a host of one gets no le
   const other = await room.token("lab-2", "host");
   const tokens = (await room.ask("GET", "/v1/tokens", { token: admin })).json.tokens;
   const revoke = (name: string) => {
-    const token = tokens.find((one: { name: string }) => one.name === name);
-    return room.ask("DELETE", `/v1/tokens/${token.id}`, { token: admin });
+    const token = tokens.find((one) => one.name === name);
+    return room.ask("DELETE", `/v1/tokens/${token?.id}`, { token: admin });
   };
   const answer = await room.fetch("GET", `/v1/jobs/${id}/logs/output`, {
     token: eve,
