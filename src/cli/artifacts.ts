@@ -12,11 +12,12 @@ import { printAnswer } from "./print-answer.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
-Lists what an attempt brought home, or fetches it. With --to each artifact goes to
-DIR/PATH, whole and with its digest or not at all. What is there already is not fetched
-again, and an interrupted download goes on where it ended; nothing is overwritten
-without --force. With --json: {"attempt", "artifacts"}, each with path, bytes and sha256,
-and with --to its state, "fetched" or "there", beside the "folder".
+Lists what an attempt brought home, or fetches it. With --to each artifact goes
+to DIR/PATH, whole and with its digest or not at all. What is there already is
+not fetched again, and an interrupted download goes on where it ended; nothing
+is overwritten without --force. With --json: {"attempt", "artifacts"}, each
+with path, bytes and sha256, and with --to its state, "fetched" or "there",
+beside the "folder".
 ${SERVICE_HELP}
 Examples:
   $ testbed artifacts 0123456789abcdef

@@ -9,14 +9,15 @@ import { printAnswer } from "./print-answer.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
-A queued job is over at once. Of one that runs, its host takes the machine down, keeps what
-there is of logs and artifacts, and reports; 'testbed logs -f' shows how. Twice is safe, and
-a job that is over stays as it is. With --json: {"jobs"}.
+A queued job is over at once. Of one that runs, its host takes the machine
+down, keeps what there is of logs and artifacts, and reports; 'testbed logs -f'
+shows how. Twice is safe, and a job that is over stays as it is. With --json:
+{"jobs"}.
 ${SERVICE_HELP}
 Examples:
   $ testbed cancel 0123456789abcdef
   $ testbed cancel --why "wrong branch" 0123456789abcdef fedcba9876543210
-  $ testbed jobs --state queued --json | jq -r '.jobs[].id' | xargs testbed cancel
+  $ testbed jobs --json | jq -r ".jobs[].id" | xargs testbed cancel
 `;
 
 type Options = AccessWishes & { readonly why?: string; readonly json?: boolean };

@@ -9,9 +9,9 @@ import { printAnswer } from "./print-answer.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const DRAIN_HELP = `
-A drained host gets nothing new; what runs there finishes. Twice is safe. With --wait the
-command ends when nothing runs there any more; Ctrl-C ends the waiting, not the drain.
-With --json: {"hosts"}.
+A drained host gets nothing new; what runs there finishes. Twice is safe. With
+--wait the command ends when nothing runs there any more; Ctrl-C ends the
+waiting, not the drain. With --json: {"hosts"}.
 ${SERVICE_HELP}
 Examples:
   $ testbed drain --why "new disks" lab-7

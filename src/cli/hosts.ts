@@ -17,7 +17,8 @@ draining  takes nothing new and finishes what runs ('testbed drain')
 drained   nothing runs there any more
 lost      was silent for too long; it comes back by itself
 
-Slots, CPUs and memory are shown as used/all. With --json: {"hosts"}, of one host itself.
+Slots, CPUs and memory are shown as used/all. With --json: {"hosts"}, of one
+host itself.
 ${SERVICE_HELP}
 Examples:
   $ testbed hosts

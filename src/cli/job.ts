@@ -10,8 +10,9 @@ import { printAnswer } from "./print-answer.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
-What it is and where, why it waits, each attempt with its steps, how it ended and whose
-fault that is, and its history. With --json one object: the job, and its "events".
+What it is and where, why it waits, each attempt with its steps, how it ended
+and whose fault that is, and its history. With --json one object: the job, and
+its "events".
 ${SERVICE_HELP}
 Examples:
   $ testbed job 0123456789abcdef

@@ -14,8 +14,9 @@ import { printAnswer } from "./print-answer.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
-Newest first, a page at a time; the last line says how to see the next one. A submitter
-sees its own jobs, an admin or viewer everybody's. With --json: {"jobs", "next"}.
+Newest first, a page at a time; the last line says how to see the next one. A
+submitter sees its own jobs, an admin or viewer everybody's. With --json:
+{"jobs", "next"}.
 ${SERVICE_HELP}
 Examples:
   $ testbed jobs

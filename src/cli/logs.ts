@@ -8,15 +8,18 @@ import { showLogs } from "./client/show-logs.ts";
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
-Prints a log of a job: byte for byte into a file or a pipe, made harmless on a terminal.
+Prints a log of a job: byte for byte into a file or a pipe, made harmless on a
+terminal.
 
-  output    the log of the whole attempt, as 'testbed run' prints it (the default)
+  output    the whole attempt, as 'testbed run' prints it (the default)
   console   the machine's serial console
   step-1    what the first step printed, step-2 the second, and so on
 
-With -f it goes on as the log grows, from one attempt to the next, until the job is over; a
-service that restarts and a network that is dead for minutes are waited for. Ctrl-C ends
-the following, never the job. The exit status says nothing of the job's verdict.
+With -f it goes on as the log grows, from one attempt to the next, until the
+job is over; a service that restarts and a network that is dead for minutes are
+waited for. Ctrl-C ends the following, never the job. The exit status says
+nothing of the job's verdict. With --json: {"job", "log", "attempt", "bytes",
+"base64"}, since a log need not be text.
 ${SERVICE_HELP}
 Examples:
   $ testbed logs 0123456789abcdef
@@ -28,6 +31,7 @@ type Options = AccessWishes & {
   readonly follow?: boolean;
   readonly attempt?: number;
   readonly log: string;
+  readonly json?: boolean;
 };
 
 /** `testbed logs ID`. */
@@ -42,13 +46,24 @@ export function logsCommand(): Command {
         parseAttempt,
       ),
     )
-    .addOption(new Option("--log <name>", "which log").argParser(log).default("output"));
+    .addOption(new Option("--log <name>", "which log").argParser(log).default("output"))
+    .addOption(
+      new Option("--json", "print it as one JSON object, at most 64 MiB").conflicts("follow"),
+    );
   return withServiceOptions(command)
     .addHelpText("after", HELP_AFTER)
-    .action(async (job: string, { follow, attempt: number, log: name, ...wishes }: Options) => {
-      const order = { job, log: name, attempt: number, follow: follow ?? false };
-      process.exitCode = await showLogs(order, wishes, readConfig());
-    });
+    .action(
+      async (job: string, { follow, json, attempt: number, log: name, ...wishes }: Options) => {
+        const order = {
+          job,
+          log: name,
+          attempt: number,
+          follow: follow ?? false,
+          json: json ?? false,
+        };
+        process.exitCode = await showLogs(order, wishes, readConfig());
+      },
+    );
 }
 
 function log(text: string): string {

@@ -2,9 +2,10 @@ import { type Command, Option } from "commander";
 
 /** What every command says that asks a job service. */
 export const SERVICE_HELP = `
-Which service: --service or --context, else TESTBED_SERVICE or TESTBED_CONTEXT, else the
-current context of ~/.config/testbed/config.yaml, else the service of this machine.
-The token comes from the context's tokenFile, TESTBED_TOKEN_FILE or TESTBED_TOKEN.
+Which service: --service or --context, else TESTBED_SERVICE or TESTBED_CONTEXT,
+else the current context of ~/.config/testbed/config.yaml, else the service of
+this machine. The token comes from the context's tokenFile, TESTBED_TOKEN_FILE
+or TESTBED_TOKEN.
 `;
 
 /** Adds the options that say which service to ask. */

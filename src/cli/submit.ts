@@ -14,20 +14,22 @@ import { type OverrideOptions, overridesOf, withOverrideOptions } from "./overri
 import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
-Uploads the job's inputs as far as the service lacks them, queues the job and prints its id.
-Repeated after whatever went wrong, with the same --key, it gives the same job.
+Uploads the job's inputs as far as the service lacks them, queues the job and
+prints its id. Repeated after whatever went wrong, with the same --key, it
+gives the same job.
 
-With --watch it shows why the job waits, who runs it and what it prints, until it is over;
-a service that restarts and a network that is dead for minutes are waited for.
-Ctrl-C leaves the job to itself, says how to go on, and exits with 130; with
---cancel-on-interrupt it cancels the job and waits for its end, and a second one leaves.
+With --watch it shows why the job waits, who runs it and what it prints, until
+it is over; a service that restarts and a network that is dead for minutes are
+waited for. Ctrl-C leaves the job to itself, says how to go on, and exits with
+130; with --cancel-on-interrupt it cancels the job and waits for its end, and a
+second one leaves.
 
-With --json standard output gets one object: {"id"}, or with --watch all about the job
-when it is over, as 'testbed job --json' prints it without events.
+With --json standard output gets one object: {"id"}, or with --watch all about
+the job when it is over, as 'testbed job --json' prints it without events.
 
-Exit status: 0 queued, 2 the job file or the command line is wrong, 3 the service cannot be
-asked, 130 interrupted; with --watch that of 'testbed run': 0 passed, 1 failed, 2 wrong,
-3 broken, 4 timed out, 130 cancelled.
+Exit status: 0 queued, 2 the job file or the command line is wrong, 3 the
+service cannot be asked, 130 interrupted; with --watch that of 'testbed run': 0
+passed, 1 failed, 2 wrong, 3 broken, 4 timed out, 130 cancelled.
 ${SERVICE_HELP}
 Examples:
   $ testbed submit job.yaml

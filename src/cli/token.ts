@@ -16,9 +16,10 @@ import { serviceFolder } from "./service-state.ts";
 import { deskOfService, openTokenDesk, type TokenDesk } from "./token-desk.ts";
 
 const HELP_AFTER = `
-The service is the one of --state, --service or --context, or of the environment, or the
-current context, and needs an admin's token; else it is the service of this machine, asked
-as its own user, whether it runs or not. A secret is shown once; only its hash is kept.
+The service is the one of --state, --service or --context, or of the
+environment, or the current context, and needs an admin's token; else it is the
+service of this machine, asked as its own user, whether it runs or not. A
+secret is shown once; only its hash is kept.
 
   admin      everything, tokens and hosts too
   submitter  submits jobs; sees and cancels its own

@@ -51,7 +51,7 @@ export const VARIABLES = [
   },
   {
     name: "TESTBED_SERVICE",
-    says: "the job service to ask: https://HOST:PORT or unix:/PATH; --service goes before it",
+    says: "the job service to ask, https://HOST:PORT or unix:/PATH; --service wins",
     default: "the context's",
   },
   {
@@ -66,7 +66,7 @@ export const VARIABLES = [
   },
   {
     name: "TESTBED_CONTEXT",
-    says: "a context of ~/.config/testbed/config.yaml; --context goes before it",
+    says: "a context of ~/.config/testbed/config.yaml; --context wins",
     default: "the current one of the file, else the service of this machine",
   },
 ] as const;

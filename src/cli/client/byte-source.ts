@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { readFolder, UnreadableFile } from "#lib/tar/read-folder.ts";
 
 /** Pieces of a file from an offset on. */
@@ -19,6 +20,8 @@ export async function* folderBytes(path: string, from = 0): AsyncGenerator<Uint8
   for (const piece of readFolder(path)) {
     if (at + piece.length > from) yield piece.subarray(Math.max(from - at, 0));
     at += piece.length;
+    // Folders are read in plain calls; Ctrl-C and the screen must have their turn.
+    await setImmediate();
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { printable } from "#lib/printable.ts";
 import type { WireArtifact } from "#protocol/verdict.ts";
 import { hashFile } from "./digest-file.ts";
@@ -21,6 +21,15 @@ export type Download = {
  * Throws `ForeignAnswer` when what comes is something else, and what the file system says.
  */
 export async function download(follower: Follower, order: Download): Promise<void> {
+  try {
+    await fetchInto(follower, order);
+  } catch (error) {
+    if (error instanceof ForeignAnswer) await rm(order.part, { force: true });
+    throw error;
+  }
+}
+
+async function fetchInto(follower: Follower, order: Download): Promise<void> {
   // Nobody else makes this name; a link under it would lead elsewhere.
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   await using file = await open(order.part, flags, 0o666);
@@ -30,7 +39,6 @@ export async function download(follower: Follower, order: Download): Promise<voi
   await file.truncate(0);
   // What was there before was of no use; from nothing it must be right.
   if (await fetchFrom(follower, order, file, 0)) return;
-  await file.truncate(0);
   const { path } = order.artifact;
   throw new ForeignAnswer(`what came as ${printable(path)} does not have the digest that was told`);
 }

@@ -70,7 +70,10 @@ export class Patience {
   /** Waits after the trouble `error`, longer with each of `tries`; throws it when waiting is of no use. */
   async sitOut(error: unknown, tries: number): Promise<void> {
     this.#signal.throwIfAborted();
-    const isPassing = error instanceof NoAnswer || (error instanceof Refused && error.isPassing);
+    // Room on its disk is made by people, who must hear of it.
+    const isBusy = error instanceof Refused && error.isPassing && error.slug !== "full";
+    this.#hasAnswered ||= error instanceof Refused;
+    const isPassing = isBusy || error instanceof NoAnswer;
     if (!isPassing || !this.#hasAnswered) throw error;
     if (this.#goneSinceMs === undefined) {
       this.#goneSinceMs = this.#clock.nowMs();

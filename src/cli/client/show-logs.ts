@@ -1,5 +1,5 @@
 import { EXIT_CODES, UsageError } from "#cli/exit-code.ts";
-import { OutputError } from "#cli/print-answer.ts";
+import { OutputError, printAnswer } from "#cli/print-answer.ts";
 import { cancelOnSignals } from "#cli/signals.ts";
 import type { Config } from "#config/config.ts";
 import type { AccessWishes } from "#config/contexts.ts";
@@ -11,7 +11,7 @@ import { TerminalOutput } from "#lib/terminal-output.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import { Refused } from "#protocol/refused.ts";
 import { type Follower, followEvents, followLog, type LogOfAttempt } from "./follow.ts";
-import { LogSink } from "./log-sink.ts";
+import { JsonSink, LogSink, type Sink } from "./log-sink.ts";
 import { asLost, PATIENCE_WORDS, Patience } from "./patience.ts";
 import { withService } from "./service.ts";
 
@@ -22,12 +22,14 @@ export type LogsOrder = {
   /** Undefined: the last one; when following, all. */
   readonly attempt: number | undefined;
   readonly follow: boolean;
+  /** One JSON object; not when following. */
+  readonly json: boolean;
 };
 
 type Showing = {
   readonly order: LogsOrder;
   readonly follower: Follower;
-  readonly sink: LogSink;
+  readonly sink: Sink;
   /** For our own words, on standard error. */
   readonly screen: Screen;
 };
@@ -45,7 +47,10 @@ export async function showLogs(
     () => stop.abort(signals.signal.reason),
     () => process.exit(EXIT_CODES.cancelled),
   );
-  const sink = new LogSink((error) => stop.abort(error));
+  const of = { job: order.job, log: order.log, attempt: 0 };
+  const sink = order.json
+    ? new JsonSink((log) => printAnswer(`${JSON.stringify({ ...of, ...log }, null, 2)}\n`))
+    : new LogSink((error) => stop.abort(error));
   const patience = new Patience(
     {
       gone: (why) => screen.line(PATIENCE_WORDS.gone(why), "note"),
@@ -56,7 +61,7 @@ export async function showLogs(
   try {
     await withService(wishes, async ({ client }) => {
       const follower = { client, patience, signal: stop.signal };
-      await show({ order, follower, sink, screen });
+      of.attempt = await show({ order, follower, sink, screen });
     });
     await sink.end();
     return EXIT_CODES.passed;
@@ -71,27 +76,38 @@ export async function showLogs(
   }
 }
 
-async function show(showing: Showing): Promise<void> {
+/** Returns the number of the last attempt that was shown. */
+async function show(showing: Showing): Promise<number> {
   const { order, follower, screen } = showing;
   const { client, patience, signal } = follower;
   const path = { job: order.job };
   const job = await patience.until(() => client.json("showJob", { path, signal }));
   if (job === undefined) throw new Error(`the service says nothing of job ${order.job}`);
-  if (order.follow) {
-    if (job.waiting !== undefined) screen.line(`waits: ${printable(job.waiting.says, 1000)}`);
-    for await (const attempt of attemptsOf(order, follower)) {
-      if (attempt > 1) screen.line(`attempt ${attempt}`);
-      for await (const piece of followLog(follower, { ...order, attempt }))
-        await showing.sink.write(piece);
+  if (!order.follow || job.state === "settled") {
+    const attempt = attemptOf(order, job);
+    if (!order.follow) {
+      await print(showing, { ...order, attempt });
+      return attempt;
     }
-  } else {
-    await print(showing, { ...order, attempt: attemptOf(order, job) });
   }
+  if (job.waiting !== undefined) screen.line(`waits: ${printable(job.waiting.says, 1000)}`);
+  let last = 0;
+  for await (const attempt of attemptsOf(order, follower)) {
+    if (attempt > 1 && order.attempt === undefined) screen.line(`attempt ${attempt}`);
+    for await (const piece of followLog(follower, { ...order, attempt }))
+      await showing.sink.write(piece);
+    last = attempt;
+  }
+  return last;
 }
 
-function attemptOf({ attempt }: LogsOrder, { id, attempts }: JobDetail): number {
+function attemptOf({ attempt }: LogsOrder, { id, attempts, state }: JobDetail): number {
   if (attempts === 0)
-    throw new UsageError(`job ${id} has not begun; 'testbed logs -f ${id}' waits for it`);
+    throw new UsageError(
+      state === "settled"
+        ? `job ${id} ended before it began: there is no log`
+        : `job ${id} has not begun; 'testbed logs -f ${id}' waits for it`,
+    );
   if (attempt !== undefined && attempt > attempts)
     throw new UsageError(`job ${id} has ${attempts} attempts so far`);
   return attempt ?? attempts;

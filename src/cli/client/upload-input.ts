@@ -34,8 +34,8 @@ export async function uploadInput(
       const cause = error instanceof Error ? error.cause : undefined;
       if (cause instanceof UnreadableFile) throw unreadable(input.from, cause);
       // Somebody else uploads the same: their bytes are ours.
-      if (!(error instanceof Refused && error.slug === "wrong-offset"))
-        await patience.sitOut(error, tries);
+      if (error instanceof Refused && error.slug === "wrong-offset") await patience.pause(tries);
+      else await patience.sitOut(error, tries);
     }
   }
 }

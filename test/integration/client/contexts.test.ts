@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -51,6 +51,13 @@ test("over the Unix socket, and without any context the service of this machine"
   delete desk.env["TESTBED_TOKEN_FILE"];
   await writeFile(file(), "# nothing yet\n");
   expect(await desk.run("jobs")).toMatchObject(says("no job service is named"));
+  const folder = join(desk.home, "state/service");
+  await mkdir(folder, { recursive: true });
+  await symlink(desk.room.socket, join(folder, "service.sock"));
+  await writeFile(join(folder, "local-secret"), `${desk.room.localSecret}\n`, { mode: 0o600 });
+  const id = (await desk.run("submit", await desk.job())).stdout.trim();
+  expect(await desk.json("job", id)).toMatchObject({ owner: "local" });
+  expect((await desk.json("token", "list")).tokens).not.toEqual([]);
 });
 
 test("what others may read or change is refused, with the chmod to type", async () => {

@@ -1,6 +1,9 @@
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ClientDesk } from "#test/kit/client-desk.ts";
+import { command, PATH } from "#test/kit/command.ts";
 import { eventually } from "#test/kit/eventually.ts";
+import { ROOT } from "#test/kit/house.ts";
 import { broken } from "#test/kit/lease-messages.ts";
 
 const WAIT_MS = 20_000;
@@ -34,6 +37,38 @@ test("a log comes byte for byte, of the attempt and the name that were asked for
     exitCode: 2,
     stderr: expect.stringContaining("2 attempts so far"),
   });
+  expect(await desk.json("logs", jobId)).toEqual({
+    job: jobId,
+    log: "output",
+    attempt: 2,
+    bytes: 10,
+    base64: Buffer.from("\u001b[31mraw\r\n").toString("base64"),
+  });
+  expect(await desk.run("logs", "-f", jobId, "--json")).toMatchObject({ exitCode: 2 });
+});
+
+test("on a terminal a log is harmless, and a reader who leaves early is no error", async () => {
+  const host = await desk.host();
+  await desk.run("submit", await desk.job());
+  const { jobId } = await host.take();
+  await host.write("\u001b]0;title\u0007\u001b[2Jgone?\n".padEnd(300_000, "y\n"));
+  const env = { PATH, HOME: desk.home, TERM: "xterm", SHELL: "/bin/sh" };
+  const testbed = join(ROOT, "bin/testbed");
+  const line = `${testbed} logs ${jobId}`;
+  const seen = await command("script", ["-qec", line, "/dev/null"], { env });
+  expect(seen.exitCode).toBe(0);
+  expect(seen.stdout).toContain("␛[2Jgone?");
+  expect(seen.stdout).not.toContain("\u001b");
+  const piped = await command("sh", ["-c", `{ ${line}; echo "status $?" >&2; } | head -n 1`], {
+    env,
+  });
+  expect(piped.stderr).toBe("status 0\n");
+  const followed = await command(
+    "sh",
+    ["-c", `{ ${line} -f; echo "status $?" >&2; } | head -n 1`],
+    { env },
+  );
+  expect(followed.stderr).toBe("status 0\n");
 });
 
 test("a job that has not begun has no log yet, and -f waits for it, through all attempts", async () => {

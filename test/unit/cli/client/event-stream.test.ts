@@ -65,7 +65,13 @@ test("a stream that ends at once again and again is not asked without a pause", 
   expect(pauses.every((ms, at) => ms > 300 && (at === 0 || ms > (pauses[at - 1] ?? 0)))).toBe(true);
 });
 
+test("a service that is busy has answered, and is waited for from the first question on", async () => {
+  const busy = new Refused(503, "starting", { slug: "unavailable" });
+  expect((await all([busy, busy, [event(1)]])).asked).toEqual([0, 0, 0, 1]);
+});
+
 test.each([
+  ["a full disk", [[event(1)], new Refused(507, "no room", { slug: "full" })]],
   ["nobody ever answered", [new NoAnswer("refuses connections")]],
   ["a refusal that does not pass", [[event(1)], new Refused(403, "no", { slug: "forbidden" })]],
   ["half an hour of nothing", [[event(1)], ...Array<Error>(400).fill(new NoAnswer("gone"))]],
