@@ -66,19 +66,20 @@ function ending({ verdict, durationMs }: VerdictDocument): string {
   return `${kind.replace("-", " ")}${words} after ${durationInWords(durationMs)}`;
 }
 
-/** A fault with its message, its stage, whose it is, and the end of its evidence. */
+/** A fault with its message, its stage, whose it is, and the end of its evidence; `host` says which host that was. */
 export function explain(
   screen: Screen,
   fault: Pick<
     NonNullable<VerdictDocument["verdict"]["fault"]>,
     "message" | "stage" | "blame" | "evidence"
   >,
+  host: string = BLAMED.host,
 ): void {
   for (const line of fault.message.slice(0, MESSAGE_CHARACTERS_MAX).split("\n")) {
     screen.line(printable(line, MESSAGE_CHARACTERS_MAX), "bad");
   }
   const stage = fault.stage === undefined ? "" : `at: ${printable(fault.stage)}, `;
-  screen.line(`${stage}fault: ${BLAMED[fault.blame]}`);
+  screen.line(`${stage}fault: ${fault.blame === "host" ? host : BLAMED[fault.blame]}`);
   for (const [name, value] of Object.entries(fault.evidence)) {
     const lines = harmless(Array.isArray(value) ? value.join("\n") : String(value));
     if (lines.length === 0) continue;

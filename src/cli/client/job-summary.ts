@@ -17,7 +17,7 @@ export function summarizeJob(
   artifacts: readonly WireArtifact[],
 ): void {
   const fault = job.verdict === "broken" ? lastVerdict(job)?.fault : undefined;
-  if (fault !== undefined) explain(screen, fault);
+  if (fault !== undefined) explain(screen, fault, `${job.host ?? "the host"}'s`);
   const refused = job.attemptList.at(-1)?.report?.refused ?? [];
   if (refused.length > 0)
     screen.line(`artifacts refused: ${refused.length}; 'testbed job ${job.id}' says why`, "note");
@@ -26,7 +26,10 @@ export function summarizeJob(
     screen.line(`artifacts: ${artifacts.length}, ${size}: testbed artifacts ${job.id} --to DIR`);
   }
   if (job.attempts > 0) screen.line(`log: testbed logs ${job.id}`);
-  screen.line(`${ending(job)} after ${tookInWords(job)}`, TONES[job.verdict ?? "broken"]);
+  screen.line(
+    `${ending(job)}, ${tookInWords(job)} after it was submitted`,
+    TONES[job.verdict ?? "broken"],
+  );
 }
 
 const TONES: Readonly<Record<NonNullable<JobDetail["verdict"]>, Tone>> = {

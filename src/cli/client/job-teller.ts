@@ -7,9 +7,6 @@ import { shortDigests } from "./short-digests.ts";
 const TICK_MS = 1_000;
 const SAYS_CHARACTERS_MAX = 1_000;
 
-/** Phases whose beginning is worth a line where the host's own words do not come along. */
-const PHASES_TOLD: readonly string[] = ["booting", "running", "collecting"];
-
 /** Tells a screen a job's history: lines for what happened, the status for what goes on. Words of others are made printable. */
 export class JobTeller implements PatienceTeller, Disposable {
   readonly #screen: Screen;
@@ -31,8 +28,8 @@ export class JobTeller implements PatienceTeller, Disposable {
     this.#tick();
   }
 
-  /** One event; `hasNarration` says that the host tells the phases itself. */
-  event({ kind, says, phase, host, attempt, verdict }: JobEvent, hasNarration: boolean): void {
+  /** One event. Phases go into the status: in lines the host tells them itself, in the log. */
+  event({ kind, says, host, attempt, verdict }: JobEvent): void {
     const words = shortDigests(printable(says, SAYS_CHARACTERS_MAX));
     switch (kind) {
       case "submitted":
@@ -46,7 +43,6 @@ export class JobTeller implements PatienceTeller, Disposable {
         this.do(`leased by ${host ?? "a host"}`);
         break;
       case "phase":
-        if (!hasNarration && PHASES_TOLD.includes(phase ?? "")) this.#screen.line(words);
         this.do(
           `${words} on ${host ?? "a host"}${(attempt ?? 1) > 1 ? `, attempt ${attempt}` : ""}`,
         );

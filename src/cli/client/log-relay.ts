@@ -14,15 +14,9 @@ export class LogRelay {
   /** The beginning of a line whose kind is not known yet, or a line of the host's that is not whole. */
   #held = "";
   #isInGuest = false;
-  #hasNarration = false;
 
   constructor(screen: Screen) {
     this.#screen = screen;
-  }
-
-  /** Whether the host has told anything itself. */
-  get hasNarration(): boolean {
-    return this.#hasNarration;
   }
 
   push(bytes: Uint8Array): void {
@@ -61,7 +55,6 @@ export class LogRelay {
 
   #show(line: string): void {
     if (!this.#isInGuest && line.startsWith(OURS)) {
-      this.#hasNarration = true;
       this.#screen.line(line.slice(OURS.length).trimEnd());
       return;
     }

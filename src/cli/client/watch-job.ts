@@ -37,7 +37,7 @@ export async function watchJob(watch: Watch): Promise<JobDetail> {
   try {
     for await (const event of followEvents(follower, watch.job)) {
       if (event.kind === "ended" || event.kind === "fenced" || event.kind === "settled") await log;
-      watch.teller.event(event, relay.hasNarration);
+      watch.teller.event(event);
       waiting.abort();
       if (event.kind === "submitted" || event.kind === "queued") {
         waiting = new AbortController();

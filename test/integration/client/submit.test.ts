@@ -139,7 +139,7 @@ test("a watch tells the history and the log, and exits as run does", async () =>
     "queued for attempt 2",
     "leased",
     "artifacts: 1, 6 B",
-    "failed: step build failed after",
+    "failed: step build failed, ",
   ];
   let at = -1;
   for (const words of order) {
