@@ -38,7 +38,7 @@ export class UnitFile {
    * Arguments of setpriv(1) that make a process what the unit's is: user, group, groups and capabilities, with no way to more.
    * `ids` are the numbers of the unit's user and of the groups that sysusers.d gives it.
    */
-  setpriv(ids: { readonly uid: number; readonly gids: readonly number[] }): string[] {
+  #setpriv(ids: { readonly uid: number; readonly gids: readonly number[] }): string[] {
     const names = this.all("AmbientCapabilities").flatMap((value) => value.split(" "));
     const caps = names.filter((name) => name !== "").map((name) => name.slice("CAP_".length));
     if (this.one("CapabilityBoundingSet") !== this.one("AmbientCapabilities"))
@@ -53,6 +53,14 @@ export class UnitFile {
       `--bounding-set=${set}`,
       ...(this.one("NoNewPrivileges") === "yes" ? ["--no-new-privs"] : []),
     ];
+  }
+
+  /**
+   * The beginning of a command line that makes a process what the unit's is: `setpriv`, and the unit's umask.
+   */
+  launcher(ids: { readonly uid: number; readonly gids: readonly number[] }): string[] {
+    const umask = ["sh", "-c", 'umask "$0" && exec "$@"', this.one("UMask")];
+    return [...umask, "setpriv", ...this.#setpriv(ids)];
   }
 
   /** The unit's command without its program: what `testbed` is started with. */

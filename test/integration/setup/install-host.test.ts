@@ -73,7 +73,7 @@ test("what is installed runs as a user who may only read it, and keeps its setti
   const program = join(dest, "usr/bin/testbed");
   const isRoot = process.getuid?.() === 0;
   const unit = new UnitFile("testbed-jobs.service");
-  const as = isRoot ? ["setpriv", ...unit.setpriv({ uid: STRANGER, gids: [] })] : ["env"];
+  const as = isRoot ? unit.launcher({ uid: STRANGER, gids: [] }) : ["env"];
   const run = (...args: string[]) => command(as[0] as string, [...as.slice(1), program, ...args]);
   expect((await run("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   expect((await run("check-config", "service", settings)).stdout).toContain("lease: 1m\n");

@@ -35,19 +35,24 @@ test("npm test runs every tier, ends with the runner's closing lines, and tidies
   expect(isStateGone).toBe(true);
 });
 
-test("npm test takes the networks and the firewall of its installation away", async () => {
+test("npm test takes the networks and firewalls of its installations away, those of daemons beside it too", async () => {
   await using folder = await scratchFolder();
   const network = join(folder.path, "network.xml");
   await writeFile(network, "<network><name>testbed-0123abcd-0</name></network>");
+  const beside = join(folder.path, "beside.xml");
+  await writeFile(beside, "<network><name>testbed-0123abce-0</name></network>");
   const { exitCode } = await withTiers(`[ "$tier" != e2e ] || {
+    mkdir "$TESTBED_TEST_STATE-lab"
     echo 0123abcd0123 >"$TESTBED_TEST_STATE/installation"
+    echo 0123abce0123 >"$TESTBED_TEST_STATE-lab/installation"
     virsh -q -c qemu:///system net-define ${network} && nft add table inet testbed_0123abcd
+    virsh -q -c qemu:///system net-define ${beside} && nft add table inet testbed_0123abce
   }`);
   expect(exitCode).toBe(0);
   const { stdout: networks } = await command("virsh", ["-q", "-c", SYSTEM, "net-list", "--all"]);
-  expect(networks).not.toContain("0123abcd");
+  expect(networks).not.toMatch(/0123abc[de]/);
   const { stdout: tables } = await command("nft", ["list", "tables"]);
-  expect(tables).not.toContain("0123abcd");
+  expect(tables).not.toMatch(/0123abc[de]/);
 });
 
 test("npm test fails when one tier fails, runs the others still, and says which", async () => {
