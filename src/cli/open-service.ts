@@ -54,7 +54,7 @@ export async function openService(
   const footprint = new Footprint();
   const contents = new ContentFiles(files, footprint);
   const shelves = new FileShelves(files, footprint);
-  const retention = await retentionFor(files);
+  const retention = await retentionFor(files, settings.retention);
   const upkeep = keepInOrder(folder, { store, contents, shelves, retention }, { scope, log });
   const api = scope.use(
     await ServiceApi.open({

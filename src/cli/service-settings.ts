@@ -10,8 +10,9 @@ import {
 } from "#config/service-config.ts";
 import { type ListenAddress, parseListenAddress } from "#lib/listen-address.ts";
 import { readRegularFile, type UnreadableError } from "#lib/read-regular-file.ts";
-import type { Limits } from "#service/api/limits.ts";
+import { LIMITS, type Limits } from "#service/api/limits.ts";
 import type { Certificate } from "#service/api/listener.ts";
+import type { Retention } from "#service/upkeep/retention.ts";
 import { UsageError } from "./exit-code.ts";
 import { serviceFolder } from "./service-state.ts";
 
@@ -34,6 +35,7 @@ export type ServiceSettings = {
   readonly leaseSeconds: number;
   readonly reserveBytes: number;
   readonly limits: Partial<Limits>;
+  readonly retention: Retention;
   readonly logLevel: ServiceConfig["log"]["level"];
 };
 
@@ -82,7 +84,12 @@ async function settingsOf(config: ServiceConfig): Promise<ServiceSettings> {
       logBytes: limits.log * MIB,
       connectionsMax: limits.connections,
       waitingMax: limits.waiting,
+      attemptLogs: { ...LIMITS.attemptLogs, bytesMax: limits.attemptLogs * MIB },
+      attemptArtifacts: { ...LIMITS.attemptArtifacts, bytesMax: limits.attemptArtifacts * MIB },
+      inputBytes: limits.inputs * MIB,
+      queuedMax: limits.queued,
     },
+    retention: retentionOf(config.retention),
     logLevel: config.log.level,
   };
 }
@@ -99,6 +106,27 @@ function changedBy({ state, listen, tlsCert, tlsKey, plainHttp }: ServiceOptions
     ...(listen !== undefined && { listen }),
     ...(Object.keys(tls).length > 0 && { tls }),
     ...(plainHttp !== undefined && { plainHttp }),
+  };
+}
+
+const DAY_SECONDS = 86_400;
+
+function retentionOf({ files, size, ...ages }: ServiceConfig["retention"]): Retention {
+  const days = (seconds: number) => seconds / DAY_SECONDS;
+  return {
+    jobDays: days(ages.jobs),
+    fileDays: {
+      passed: days(files.passed),
+      failed: days(files.failed),
+      "timed-out": days(files.timedOut),
+      cancelled: days(files.cancelled),
+      broken: days(files.broken),
+    },
+    filesBytesMax: size === undefined ? undefined : size * MIB,
+    inputDays: days(ages.inputs),
+    uploadDays: days(ages.uploads),
+    hostDays: days(ages.hosts),
+    tokenDays: days(ages.tokens),
   };
 }
 

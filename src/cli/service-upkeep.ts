@@ -6,7 +6,7 @@ import { Seldom } from "#lib/seldom.ts";
 import type { Contents } from "#service/file-ports.ts";
 import type { FileShelves } from "#service/files/file-shelves.ts";
 import type { Store } from "#service/ports.ts";
-import { RETENTION, type Retention } from "#service/upkeep/retention.ts";
+import type { Retention } from "#service/upkeep/retention.ts";
 import { Upkeep } from "#service/upkeep/upkeep.ts";
 import { CLOCK, SERVICE_NAMES } from "./service-state.ts";
 
@@ -21,10 +21,11 @@ const REPEAT_MS = 60_000;
 /** What the caretaker of a service keeps in order. */
 type Kept = { readonly store: Store; readonly contents: Contents; readonly shelves: FileShelves };
 
-/** The default retention for files on the file system of `folder`. */
-export async function retentionFor(folder: string): Promise<Retention> {
+/** The retention with its limit for files on the file system of `folder`, when it has none of its own. */
+export async function retentionFor(folder: string, asked: Retention): Promise<Retention> {
+  if (asked.filesBytesMax !== undefined) return asked;
   const { blocks, bsize } = await statfs(folder);
-  return { ...RETENTION, filesBytesMax: Math.floor(blocks * bsize * DISK_SHARE) };
+  return { ...asked, filesBytesMax: Math.floor(blocks * bsize * DISK_SHARE) };
 }
 
 /** Keeps a service's folder in order until `scope` is disposed. */

@@ -9,6 +9,7 @@ import {
   SIZE,
 } from "./config-schema.ts";
 import { LOG_SECTION } from "./log-config.ts";
+import { RETENTION_SECTION } from "./retention-config.ts";
 
 /**
  * The configuration of the job service (`config/service.yaml`, where each key is explained at length), as JSON Schema
@@ -94,6 +95,34 @@ export const serviceConfigSchema = {
           default: "1GiB",
           description: "The longest log of an attempt, 1MiB to 1TiB.",
         },
+        attemptLogs: {
+          ...SIZE,
+          least: "1MiB",
+          most: "16TiB",
+          default: "4GiB",
+          description: "All logs of an attempt, 1MiB to 16TiB.",
+        },
+        attemptArtifacts: {
+          ...SIZE,
+          least: "1MiB",
+          most: "16TiB",
+          default: "9GiB",
+          description: "All artifacts of an attempt, 1MiB to 16TiB.",
+        },
+        inputs: {
+          ...SIZE,
+          least: "1MiB",
+          most: "1000TiB",
+          default: "256GiB",
+          description: "All inputs of a submitter, 1MiB to 1000TiB.",
+        },
+        queued: {
+          type: "integer",
+          minimum: 1,
+          maximum: 10_000_000,
+          default: 200_000,
+          description: "Jobs that one submitter may have in the queue, 1 to 10000000.",
+        },
         connections: {
           type: "integer",
           minimum: 16,
@@ -110,6 +139,7 @@ export const serviceConfigSchema = {
         },
       },
     },
+    retention: RETENTION_SECTION,
     log: LOG_SECTION,
   },
 } as const satisfies ConfigFileSchema;

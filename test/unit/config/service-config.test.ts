@@ -1,21 +1,9 @@
 import { expect, test } from "vitest";
 import { checkConfigText } from "#config/config-file.ts";
-import { defaultsOf } from "#config/config-value.ts";
 import { checkServiceConfig, serviceConfigSchema } from "#config/service-config.ts";
-import { LIMITS } from "#service/api/limits.ts";
 
 const read = (text: string) =>
   checkConfigText("s.yaml", text, serviceConfigSchema, checkServiceConfig);
-
-test("the defaults are the limits that the API has by itself", () => {
-  const { limits } = defaultsOf(serviceConfigSchema);
-  expect(limits).toEqual({
-    content: LIMITS.contentBytes / 2 ** 20,
-    log: LIMITS.logBytes / 2 ** 20,
-    connections: LIMITS.connectionsMax,
-    waiting: LIMITS.waitingMax,
-  });
-});
 
 test.each([
   ["listen: [ 'localhost:80' ]", "s.yaml:1:11: listen.0: is 'localhost:80'; must be unix:/PATH"],
