@@ -73,6 +73,8 @@ function operationOf({ routeOptions }: FastifyRequest): string {
   return routeOptions.config.operation ?? "none";
 }
 
+const ON_EVERY_ANSWER = { "x-content-type-options": "nosniff", "cache-control": "no-store" };
+
 function prepare(app: FastifyInstance, { metrics, remarks }: Rooms, stopping: AbortSignal): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_, body, done) => {
@@ -84,7 +86,7 @@ function prepare(app: FastifyInstance, { metrics, remarks }: Rooms, stopping: Ab
   });
   app.addContentTypeParser("application/octet-stream", (_, __, done) => done(null));
   app.addHook("onRequest", (_, reply, done) => {
-    void reply.headers({ "x-content-type-options": "nosniff", "cache-control": "no-store" });
+    void reply.headers(ON_EVERY_ANSWER);
     if (stopping.aborted) void reply.header("connection", "close");
     done();
   });

@@ -30,7 +30,7 @@ export function leaseHandlers(
       }
       // What is left of a nearly full disk is for what runs; a repeat still gets the lease that it led to.
       const slots = (await space.hasRoom()) ? body.free.slots : 0;
-      const grant = await waiters.take({ ...body, free: { ...body.free, slots } }, signal());
+      const grant = await waiters.take({ ...body, free: { ...body.free, slots } }, signal);
       if (grant === undefined) return { status: 204 };
       const { lease, jobId, attempt } = grant;
       remember(rooms, lease, { host: token.name, jobId, attempt, hasLogs: false });

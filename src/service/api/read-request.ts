@@ -72,7 +72,8 @@ export function roomFor(
 
 /** The keys of a query, each at most once; refuses what is not well formed. */
 export function parseQuery(url: string): Readonly<Record<string, string>> {
-  const query = url.split("?").slice(1).join("?");
+  const at = url.indexOf("?");
+  const query = at < 0 ? "" : url.slice(at + 1);
   if (query === "") return {};
   try {
     decodeURIComponent(query.replaceAll("+", " "));

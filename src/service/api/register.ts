@@ -13,6 +13,13 @@ import { send } from "./send.ts";
 type AnyHandler = (ask: Ask<unknown>) => Promise<Reply>;
 type Asked = Pick<Ask<unknown>, "path" | "query" | "headers"> & { token: TokenView | undefined };
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** What was read of a request before its body; missing until then. */
+    asked: Asked | undefined;
+  }
+}
+
 /** What the routes need besides their handlers. */
 export type Desk = {
   readonly gate: Gate;
@@ -23,6 +30,7 @@ export type Desk = {
 
 /** Makes every row of the table of routes a route of the server, and answers other methods on their paths with 405. */
 export function registerRoutes(app: FastifyInstance, handlers: Handlers, desk: Desk): void {
+  app.decorateRequest("asked", undefined);
   for (const [name, route] of Object.entries(ROUTES) as [keyof Handlers, Route][]) {
     registerRoute(app, name, { route, handler: handlers[name] as AnyHandler, desk });
   }
@@ -51,28 +59,38 @@ function registerRoute(
   const checkBody =
     body?.type === "application/json" ? checking(body.schema, "body") : () => undefined;
   const checkParameters = parametersChecker(parameters);
-  const asked = new WeakMap<FastifyRequest, Asked>();
+  const read = (request: FastifyRequest, reply: FastifyReply): Asked => {
+    const peer = peerOf(request);
+    desk.gate.meet(peer);
+    if (desk.stopping.aborted)
+      throw new Refusal("unavailable", { detail: "the service stops" }, { "retry-after": "2" });
+    const token = desk.gate.admit(peer, route);
+    const parts = checkParameters(request);
+    checkBodyHeaders(request, body);
+    if (body?.type === "application/json") holdRoom(request, reply, { desk, token, body });
+    return { ...parts, token };
+  };
   app.route({
     method: withHead(route.method),
     url: urlOf(route.path),
     bodyLimit: body?.bytesMax ?? 1,
     config: { operation: name },
-    onRequest: async (request, reply) => {
-      const peer = peerOf(request);
-      desk.gate.meet(peer);
-      if (desk.stopping.aborted)
-        throw new Refusal("unavailable", { detail: "the service stops" }, { "retry-after": "2" });
-      const token = desk.gate.admit(peer, route);
-      const read = checkParameters(request);
-      checkBodyHeaders(request, body);
-      if (body?.type === "application/json") holdRoom(request, reply, { desk, token, body });
-      asked.set(request, { ...read, token });
+    onRequest: (request, reply, done) => {
+      try {
+        request.asked = read(request, reply);
+      } catch (error) {
+        done(error as Error);
+        return;
+      }
+      done();
     },
     handler: async (request, reply) => {
-      const { token, ...read } = asked.get(request) as Asked;
+      const { token, path, query, headers } = request.asked as Asked;
       checkBody(request.body ?? {}, Number(request.headers["content-length"] ?? Infinity));
       const answer = await handler({
-        ...read,
+        path,
+        query,
+        headers,
         token: token as never,
         body: (request.body ?? {}) as never,
         source: request.raw as Readable,
@@ -85,26 +103,28 @@ function registerRoute(
   });
 }
 
+const NO_PARAMETERS = {
+  type: "object",
+  additionalProperties: false,
+  required: [],
+  properties: {},
+} as const;
+
 function parametersChecker(parameters: Route["parameters"] = {}) {
-  const none = {
-    type: "object",
-    additionalProperties: false,
-    required: [],
-    properties: {},
-  } as const;
-  const { path = none, query = none, headers = none } = parameters;
-  const checkPath = checking(path, "path");
+  const { path, query = NO_PARAMETERS, headers } = parameters;
+  const checkPath = checking(path ?? NO_PARAMETERS, "path");
   const checkQuery = checking(query, "query");
-  const checkHeaders = checking(headers, "headers");
+  const checkHeaders = checking(headers ?? NO_PARAMETERS, "headers");
   return (request: FastifyRequest) => {
     const read = {
       path: request.params as Record<string, unknown>,
       query: withNumbers(parseQuery(request.raw.url ?? ""), query),
-      headers: withNumbers(pickHeaders(request.headers, headers), headers),
+      headers:
+        headers === undefined ? {} : withNumbers(pickHeaders(request.headers, headers), headers),
     };
-    checkPath(read.path, 0);
+    if (path !== undefined) checkPath(read.path, 0);
     checkQuery(read.query, 0);
-    checkHeaders(read.headers, 0);
+    if (headers !== undefined) checkHeaders(read.headers, 0);
     return read as Omit<Asked, "token">;
   };
 }

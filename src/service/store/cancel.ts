@@ -1,6 +1,6 @@
 import type { JobDetail } from "#protocol/job-view.ts";
 import { note } from "./chronicle.ts";
-import { finish } from "./conclude.ts";
+import { finishQueued } from "./conclude.ts";
 import type { Ledger } from "./ledger.ts";
 import { show } from "./show.ts";
 
@@ -17,7 +17,7 @@ export function cancel(
   if (row.state !== "settled" && row.cancel === null) {
     ledger.sql.run("UPDATE jobs SET cancel = ? WHERE job = ?", why, row.job);
     note(ledger, row.job, { kind: "cancel", says: why });
-    if (row.state === "queued") finish(ledger, row.job, "cancelled", why);
+    if (row.state === "queued") finishQueued(ledger, row.job, "cancelled", why);
   }
   return show(ledger, id);
 }

@@ -6,7 +6,7 @@ import { type Clock, StoreError } from "#service/ports.ts";
 import type { CommandInput, CommandName, CommandOutput } from "./commands.ts";
 import type { Now } from "./ledger.ts";
 import type { Batch, BatchReply } from "./run-batch.ts";
-import type { StoreMessage, StoreSetup } from "./store-worker.ts";
+import { CLOSE, type FirstWord, type StoreSetup } from "./store-messages.ts";
 import type { HashedToken } from "./tokens.ts";
 
 type Waiting = {
@@ -46,9 +46,7 @@ export class CommitLine implements Line {
   private constructor(worker: Worker, clock: Clock) {
     this.#worker = worker;
     this.#clock = clock;
-    worker.on("message", (message: StoreMessage) => {
-      if (message.kind === "reply") this.#hear(message);
-    });
+    worker.on("message", (reply: string) => this.#hear(JSON.parse(reply) as BatchReply));
     worker.on("error", (cause) => {
       this.#lose(new StoreError("lost", "the thread of the store died", { cause }));
     });
@@ -66,8 +64,8 @@ export class CommitLine implements Line {
     const setup: StoreSetup = { ...file, ...nowOf(clock) };
     const url = new URL("./store-worker.ts", import.meta.url);
     const worker = new Worker(url, { env: threadEnvironment(), workerData: setup });
-    const { promise, resolve, reject } = Promise.withResolvers<StoreMessage>();
-    worker.once("message", resolve);
+    const { promise, resolve, reject } = Promise.withResolvers<FirstWord>();
+    worker.once("message", (first: string) => resolve(JSON.parse(first) as FirstWord));
     worker.once("error", (cause) => {
       reject(new StoreError("failed", "the thread of the store did not start", { cause }));
     });
@@ -77,7 +75,7 @@ export class CommitLine implements Line {
       throw new StoreError(first.code, first.message);
     }
     const line = new CommitLine(worker, clock);
-    return { line, tokens: first.kind === "open" ? first.tokens : [] };
+    return { line, tokens: first.tokens };
   }
 
   ask<K extends CommandName>(kind: K, input: CommandInput<K>): Promise<CommandOutput<K>> {
@@ -98,7 +96,7 @@ export class CommitLine implements Line {
       await this.ask("tokens", undefined).catch(() => undefined);
     }
     this.#lost ??= new StoreError("lost", "the store is closed");
-    this.#worker.postMessage("close");
+    this.#worker.postMessage(CLOSE);
     await this.#ended.promise;
   }
 
@@ -117,7 +115,7 @@ export class CommitLine implements Line {
     this.#underWay = this.#waiting.splice(0, BATCH_MAX);
     const commands = this.#underWay.map(({ kind, input }) => ({ kind, input }));
     const batch: Batch = { ...nowOf(this.#clock), commands };
-    this.#worker.postMessage(batch);
+    this.#worker.postMessage(JSON.stringify(batch));
   }
 
   #hear({ answers, queued }: BatchReply): void {

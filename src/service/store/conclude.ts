@@ -62,14 +62,24 @@ export function endAttempt(ledger: Ledger, live: LiveLease, end: End): "settled"
 /** The longest reason that is shown with a job; all of it is kept with the attempt. */
 const WHY_CHARACTERS_MAX = 8000;
 
-/** Ends a job that has no live attempt. */
-export function finish(
+/** Ends a job that is queued. */
+export function finishQueued(
+  ledger: Ledger,
+  job: number,
+  verdict: WireVerdict["kind"],
+  why: string,
+): void {
+  ledger.queue.remove(job);
+  finish(ledger, job, verdict, why);
+}
+
+/** Ends a job that is not queued and has no live attempt. */
+function finish(
   ledger: Ledger,
   job: number,
   verdict: WireVerdict["kind"],
   why: string | undefined,
 ): void {
-  ledger.queue.remove(job);
   ledger.sql.run(
     "UPDATE jobs SET state = 'settled', phase = NULL, verdict = ?, why = ?, settled_at = ? WHERE job = ?",
     verdict,
@@ -83,6 +93,10 @@ export function finish(
 
 function conclude(ledger: Ledger, live: LiveLease, verdict: WireVerdict): "settled" | "queued" {
   const { job } = live;
+  if (verdict.kind !== "broken") {
+    finish(ledger, job, verdict.kind, verdict.why);
+    return "settled";
+  }
   const found = ledger.sql.one<JobRow>(
     `SELECT owner, attempts, uncounted, attempts_max, cancel, class, priority, submitted_at, queue_seconds, pinned_digest
      FROM jobs WHERE job = ?`,
@@ -91,8 +105,7 @@ function conclude(ledger: Ledger, live: LiveLease, verdict: WireVerdict): "settl
   if (found === undefined) throw new Error(`no job ${job}`);
   const row = { ...found, uncounted: found.uncounted + Number(isUncounted(found, verdict)) };
   const retry = verdict.fault?.retry ?? "never";
-  if (verdict.kind !== "broken") finish(ledger, job, verdict.kind, verdict.why);
-  else if (row.cancel !== null) finish(ledger, job, "cancelled", row.cancel);
+  if (row.cancel !== null) finish(ledger, job, "cancelled", row.cancel);
   else if (retry === "never") finish(ledger, job, "broken", inWords(verdict));
   else if (row.attempts - row.uncounted >= row.attempts_max)
     finish(ledger, job, "broken", allMade(row, verdict));

@@ -1,7 +1,7 @@
 import { Fault } from "#job/fault.ts";
 import { reportOf } from "#job/verdict.ts";
 import type { Expired } from "#service/ports.ts";
-import { endAttempt, finish } from "./conclude.ts";
+import { endAttempt, finishQueued } from "./conclude.ts";
 import { followClock } from "./follow-clock.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LiveLease } from "./live-leases.ts";
@@ -21,7 +21,12 @@ export function expire(ledger: Ledger): Expired {
     ledger.wallMs,
   );
   for (const { job, seconds } of waiting) {
-    finish(ledger, job, "timed-out", `no host took it within its queue limit of ${seconds} s`);
+    finishQueued(
+      ledger,
+      job,
+      "timed-out",
+      `no host took it within its queue limit of ${seconds} s`,
+    );
   }
   const hosts = ledger.hosts.loseSilent(ledger);
   return { leases: past.length + overrun.length, jobs: waiting.length, hosts };

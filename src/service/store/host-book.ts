@@ -11,6 +11,8 @@ type HostOffer = Omit<LeaseRequest, "requestId" | "waitSeconds">;
 /** A host as the service knows it. Times in `…At` are wall clock, `seenMs` is the monotonic clock. */
 export type HostRecord = {
   offer: HostOffer;
+  /** What of the offer is worth a write, as a text. */
+  lasting: string;
   readonly firstAt: number;
   seenAt: number;
   seenMs: number;
@@ -51,7 +53,7 @@ export class HostBook {
     this.#hosts.clear();
     for (const row of this.#sql.all<HostRow>("SELECT * FROM hosts")) {
       this.#hosts.set(row.name, {
-        offer: JSON.parse(row.offer) as HostOffer,
+        ...withLasting(JSON.parse(row.offer) as HostOffer),
         firstAt: row.first_at,
         seenAt: row.seen_at,
         seenMs: known.get(row.name)?.seenMs ?? nowMs,
@@ -78,14 +80,15 @@ export class HostBook {
   /** A host asked for work: keeps what it says of itself. */
   offered(request: LeaseRequest, now: Now): HostRecord {
     const { requestId: _, waitSeconds: __, ...offer } = request;
+    const lasting = lastingOf(offer);
     const known = this.#hosts.get(offer.host);
-    if (known !== undefined && sameButFree(known.offer, offer)) {
+    if (known?.lasting === lasting) {
       known.offer = offer;
       this.#heard(known, now);
       return known;
     }
     const record = known ?? newRecord(offer, now);
-    record.offer = offer;
+    Object.assign(record, { offer, lasting });
     this.#hosts.set(offer.host, record);
     this.#save(record, now);
     return record;
@@ -171,7 +174,7 @@ export class HostBook {
 
 function newRecord(offer: HostOffer, { nowMs, wallMs }: Now): HostRecord {
   return {
-    offer,
+    ...withLasting(offer),
     firstAt: wallMs,
     seenAt: wallMs,
     seenMs: nowMs,
@@ -185,7 +188,11 @@ function isAway({ drain, lostAt }: HostRecord): boolean {
   return drain !== undefined || lostAt !== undefined;
 }
 
-/** What changes with each poll is not worth a write. */
-function sameButFree(a: HostOffer, b: HostOffer): boolean {
-  return JSON.stringify({ ...a, free: 0 }) === JSON.stringify({ ...b, free: 0 });
+function withLasting(offer: HostOffer): Pick<HostRecord, "offer" | "lasting"> {
+  return { offer, lasting: lastingOf(offer) };
+}
+
+/** What a host has free changes with each poll, and is not worth a write. */
+function lastingOf(offer: HostOffer): string {
+  return JSON.stringify({ ...offer, free: undefined });
 }

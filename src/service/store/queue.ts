@@ -25,12 +25,18 @@ export type Queued = {
   readonly limitAt: number | undefined;
 };
 
-type Head = Row & { job: number; rank: number; submitted_at: number };
+type Head = Row & { job: number; rank: number; submitted_at: number; owner: string };
 
 type Class = { readonly id: number; readonly requirement: Requirement; head: Head | undefined };
 
-/** A job that fits the host that asks, and the image it would run from. */
-export type Candidate = { readonly job: number; readonly class: number; readonly image: Chosen };
+/** A job that fits the host that asks, the first of its class, and the image it would run from. */
+export type Candidate = {
+  readonly job: number;
+  readonly owner: string;
+  readonly class: number;
+  readonly rank: number;
+  readonly image: Chosen;
+};
 
 type Chosen = Exclude<ReturnType<typeof matchOffer>, string>;
 
@@ -126,7 +132,7 @@ export class Queue {
     );
     this.#byOwner.set(owner, this.countOf(owner) + 1);
     const known = this.#classes.get(id);
-    const head = { job, rank: -priority, submitted_at: submittedAt };
+    const head = { job, rank: -priority, submitted_at: submittedAt, owner };
     if (known === undefined) {
       const requirement = this.requirementOf(id);
       this.#classes.set(id, { id, requirement, head });
@@ -144,11 +150,17 @@ export class Queue {
       job,
     );
     if (row === undefined) return;
-    const left = this.countOf(row.owner) - 1;
-    if (left > 0) this.#byOwner.set(row.owner, left);
-    else this.#byOwner.delete(row.owner);
+    this.#countDown(row.owner);
     const known = this.#classes.get(row.class);
     if (known?.head?.job === job) known.head = undefined;
+  }
+
+  /** Takes out the job that `best` has found. */
+  removeFirst({ job, owner, class: id, rank }: Candidate): void {
+    this.#sql.run("DELETE FROM queue WHERE class = ? AND rank = ? AND job = ?", id, rank, job);
+    this.#countDown(owner);
+    const known = this.#classes.get(id);
+    if (known !== undefined) known.head = undefined;
   }
 
   /**
@@ -170,7 +182,8 @@ export class Queue {
       const fromMs = head.submitted_at - (image.digest === undefined ? 0 : IMAGE_HEAD_START_MS);
       const order = best === undefined ? -1 : head.rank - best.head.rank || fromMs - best.fromMs;
       if (best === undefined || order < 0 || (order === 0 && head.job < best.job)) {
-        best = { job: head.job, class: id, image, head, fromMs };
+        const { job, owner, rank } = head;
+        best = { job, owner, class: id, rank, image, head, fromMs };
       }
     }
     return best;
@@ -195,9 +208,15 @@ export class Queue {
     return news;
   }
 
+  #countDown(owner: string): void {
+    const left = this.countOf(owner) - 1;
+    if (left > 0) this.#byOwner.set(owner, left);
+    else this.#byOwner.delete(owner);
+  }
+
   #headOf(known: Class): Head | undefined {
     known.head ??= this.#sql.one<Head>(
-      "SELECT job, rank, submitted_at FROM queue WHERE class = ? ORDER BY rank, job LIMIT 1",
+      "SELECT job, rank, submitted_at, owner FROM queue WHERE class = ? ORDER BY rank, job LIMIT 1",
       known.id,
     );
     if (known.head === undefined) this.#classes.delete(known.id);

@@ -21,33 +21,55 @@ export type BatchReply = {
 };
 
 /**
- * Runs commands one after the other in one transaction. Each has a savepoint of its own: one that fails changes nothing and
- * spares its neighbours. When the transaction itself fails, all have failed.
+ * Runs commands one after the other in one transaction. One that fails changes nothing and spares its neighbours; when the
+ * transaction itself fails, all have failed.
+ *
+ * A savepoint for each command has SQLite copy every page that the command is the first to change, which takes a tenth of the
+ * time, and commands hardly ever fail. So the batch runs without; when one fails, all is taken back and done again with them.
  */
 export function runBatch(ledger: Ledger, { commands, ...now }: Batch): BatchReply {
-  const { sql, queue } = ledger;
   ledger.tellTime(now);
   try {
+    return transaction(ledger, () => commands.map((command) => runOne(ledger, command)));
+  } catch {
+    // Whose fault it was shows now.
+  }
+  try {
+    return transaction(ledger, () => commands.map((command) => runApart(ledger, command)));
+  } catch (error) {
+    return { answers: commands.map(() => failure(error)), queued: [] };
+  }
+}
+
+function transaction(ledger: Ledger, work: () => readonly Answer[]): BatchReply {
+  const { sql, queue } = ledger;
+  try {
     sql.run("BEGIN");
-    const answers = commands.map(({ kind, input }) => runOne(ledger, kind, input));
+    const answers = work();
     sql.run("COMMIT");
     return { answers, queued: queue.takeNews() };
   } catch (error) {
     if (sql.isInTransaction) sql.run("ROLLBACK");
     ledger.reload();
     queue.takeNews();
-    return { answers: commands.map(() => failure(error)), queued: [] };
+    throw error;
   }
 }
 
-function runOne(ledger: Ledger, kind: CommandName, input: unknown): Answer {
+type Command = Batch["commands"][number];
+
+function runOne(ledger: Ledger, { kind, input }: Command): Answer {
+  const run = COMMANDS[kind] as (ledger: Ledger, input: unknown) => unknown;
+  return { value: run(ledger, input) };
+}
+
+function runApart(ledger: Ledger, command: Command): Answer {
   const { sql } = ledger;
   sql.run("SAVEPOINT command");
   try {
-    const run = COMMANDS[kind] as (ledger: Ledger, input: unknown) => unknown;
-    const value = run(ledger, input);
+    const answer = runOne(ledger, command);
     sql.run("RELEASE command");
-    return { value };
+    return answer;
   } catch (error) {
     // A full disk, for one, ends the whole transaction: https://www.sqlite.org/lang_transaction.html
     if (!sql.isInTransaction) throw error;

@@ -1,10 +1,11 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { parseImageReference } from "#job/image-reference.ts";
 import { jobSpecOf } from "#job/job-spec-of.ts";
 import type { WireJob } from "#protocol/wire-job.ts";
 import type { SubmitOrder, Submitted } from "#service/ports.ts";
 import { note } from "./chronicle.ts";
 import { followClock } from "./follow-clock.ts";
+import { randomId } from "./ids.ts";
 import { inputOf, touchInput } from "./inputs.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -64,7 +65,7 @@ function insertJob(ledger: Ledger, { owner, request }: SubmitOrder): { job: numb
   if (image === undefined) throw new Error(`no image reference: ${spec.image}`);
   const sorted = [...labels].sort();
   const { cpus, memoryMiB, diskMiB } = spec;
-  const id = randomBytes(8).toString("hex");
+  const id = randomId(8);
   const requirement = { image, cpus, memoryMiB, diskMiB, labels: sorted, avoid: [] };
   const classId = ledger.queue.classOf(requirement);
   followClock(ledger);

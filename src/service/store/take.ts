@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import type { Grant, LeaseRequest } from "#protocol/lease.ts";
 import { note } from "./chronicle.ts";
+import { growingId } from "./ids.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LiveLease } from "./live-leases.ts";
 import type { Candidate } from "./queue.ts";
@@ -38,10 +38,10 @@ function grantNew(ledger: Ledger, request: LeaseRequest, found: Candidate): Pack
   const { job, image } = found;
   const row = jobRow(ledger, job);
   const attempt = row.attempts + 1;
-  const lease = randomBytes(16).toString("hex");
   const pinned = row.pinned_digest ?? image.digest;
   const { sql, wallMs, nowMs } = ledger;
-  ledger.queue.remove(job);
+  const lease = growingId(wallMs);
+  ledger.queue.removeFirst(found);
   sql.run(
     `UPDATE jobs SET state = 'leased', phase = 'leased', host = ?, attempts = ?, pinned_digest = ?,
        started_at = coalesce(started_at, ?) WHERE job = ?`,

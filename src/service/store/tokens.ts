@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import type { TokenView } from "#protocol/token.ts";
 import { type NewToken, StoreError } from "#service/ports.ts";
+import { randomId } from "./ids.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Row } from "./sql.ts";
 import { present, timeOf } from "./views.ts";
@@ -23,7 +23,7 @@ type TokenRow = Row & {
 export function addToken({ sql, wallMs }: Ledger, { name, role, hash }: NewToken): HashedToken {
   const count = sql.one<{ count: number }>("SELECT count(*) AS count FROM tokens")?.count ?? 0;
   if (count >= TOKENS_MAX) throw new StoreError("full", `there are ${TOKENS_MAX} tokens`);
-  const id = randomBytes(4).toString("hex");
+  const id = randomId(4);
   sql.run(
     "INSERT INTO tokens (id, name, role, hash, created_at) VALUES (?, ?, ?, ?, ?)",
     id,

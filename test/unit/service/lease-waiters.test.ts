@@ -29,7 +29,7 @@ const forever = new AbortController().signal;
 
 /** A host that waits, and what it gets. */
 function waiting(host: string, signal = forever) {
-  return waiters.take(asking(host, { waitSeconds: 60 }), signal);
+  return waiters.take(asking(host, { waitSeconds: 60 }), () => signal);
 }
 
 test("of many hosts that wait, as many are woken as there are jobs, and a few more", async () => {
@@ -48,7 +48,7 @@ test("of many hosts that wait, as many are woken as there are jobs, and a few mo
 test("hosts that are drained do not keep a job from one that is not", async () => {
   const drained = ["lab-1", "lab-2"];
   for (const host of drained) {
-    await waiters.take(asking(host), forever);
+    await waiters.take(asking(host), () => forever);
     await store.setDrain(host, "repairs");
     void waiting(host);
   }

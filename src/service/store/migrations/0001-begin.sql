@@ -83,7 +83,8 @@ CREATE TABLE attempts (
   CHECK ((state = 'live') = (ended_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX attempts_live ON attempts (job) WHERE state = 'live';
-CREATE UNIQUE INDEX attempts_asked ON attempts (host, request);
+-- The id first: hosts make ids that grow, so what is asked together lies together.
+CREATE UNIQUE INDEX attempts_asked ON attempts (request, host);
 CREATE INDEX attempts_broken ON attempts (host, ended_at) WHERE fault IS NOT NULL;
 
 CREATE TABLE reports (
