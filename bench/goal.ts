@@ -37,6 +37,8 @@ export type Amount = {
   readonly value: Spread;
   readonly limit?: number;
   readonly isMet?: boolean;
+  /** Whether the limit is the least that is wanted instead of the most. */
+  readonly isMoreBetter?: boolean;
 };
 
 /** A pair of times, taken one right after the other. */
@@ -64,17 +66,24 @@ export function compare(goal: Goal, pairs: readonly Pair[]): Comparison {
   };
 }
 
-/** Judges amounts, of which less is better, by their median. */
+/** Judges amounts, of which less is better unless it is said, by their median. */
 export function weigh(
   what: string,
   unit: string,
-  { values, limit }: { values: readonly number[]; limit?: number },
+  {
+    values,
+    limit,
+    isMoreBetter = false,
+  }: { values: readonly number[]; limit?: number; isMoreBetter?: boolean },
 ): Amount {
   const value = spread(values);
   return {
     what,
     unit,
     value,
-    ...(limit === undefined ? {} : { limit, isMet: value.median <= limit }),
+    ...(limit === undefined
+      ? {}
+      : { limit, isMet: isMoreBetter ? value.median >= limit : value.median <= limit }),
+    ...(isMoreBetter ? { isMoreBetter } : {}),
   };
 }

@@ -13,6 +13,7 @@ import { opensshVersion } from "./openssh.ts";
 import type { MeasurePart } from "./part.ts";
 import { measureGuest } from "./part-guest.ts";
 import { measureLoopback } from "./part-loopback.ts";
+import { measureService } from "./part-service.ts";
 import { measureStart } from "./part-start.ts";
 import { type Finding, type Part, type Report, targetsOf } from "./report.ts";
 import { table } from "./table.ts";
@@ -21,10 +22,16 @@ const MEASURE: Readonly<Record<PartName, MeasurePart>> = {
   a: measureStart,
   b: measureLoopback,
   c: measureGuest,
+  service: measureService,
 };
 
 /** Programs that a part cannot do without and that a host which only runs jobs need not have. */
-const NEEDS: Readonly<Record<PartName, readonly string[]>> = { a: [], b: ["sshd"], c: [] };
+const NEEDS: Readonly<Record<PartName, readonly string[]>> = {
+  a: [],
+  b: ["sshd"],
+  c: [],
+  service: ["psql", "setpriv"],
+};
 
 const EXIT = { done: 0, missed: 1, usage: 2, broken: 3, cancelled: 130 } as const;
 
@@ -56,7 +63,7 @@ async function main(): Promise<number> {
 async function bench({ parts, pairs, isJson, isStrict }: Arguments): Promise<number> {
   for (const program of parts.flatMap((part) => NEEDS[part])) {
     if (await isInstalled(program)) continue;
-    say(`${program} is not installed; 'setup/packages test' installs it`);
+    say(`${program} is not installed; 'setup/packages test bench' installs it`);
     return EXIT.broken;
   }
   const startedAt = new Date().toISOString();

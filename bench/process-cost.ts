@@ -16,6 +16,13 @@ export async function peakMiB(pid: number): Promise<number | undefined> {
   return kiB === undefined ? undefined : Number(kiB) / 1024;
 }
 
+/** Resident memory that a process has now, in MB; undefined when it is gone. */
+export async function residentMB(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const kiB = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  return kiB === undefined ? undefined : (Number(kiB) * 1024) / 1e6;
+}
+
 /** The process whose command line contains a text; undefined when there is none. */
 export async function findProcess(text: string): Promise<number | undefined> {
   for (const name of await readdir("/proc")) {

@@ -11,7 +11,7 @@ export type Finding = {
 };
 
 export type Part = {
-  /** The letter that `--only` takes. */
+  /** Its name on the command line. */
   readonly part: string;
   readonly title: string;
   readonly findings: readonly Finding[];

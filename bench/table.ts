@@ -49,15 +49,16 @@ function comparisonRow({
   ];
 }
 
-function amountRow({ what, unit, value, limit, isMet }: Amount): Row {
+function amountRow({ what, unit, value, limit, isMet, isMoreBetter }: Amount): Row {
+  const inUnit = unit === "" ? "" : ` ${unit}`;
   const range = value.min === value.max ? "" : ` (${figures(value.min)}..${figures(value.max)})`;
   return [
     `  ${what}`,
     "",
-    `${figures(value.median)} ${unit}${range}`,
+    `${figures(value.median)}${inUnit}${range}`,
     "",
     "",
-    limit === undefined ? "" : `≤ ${figures(limit)} ${unit}`,
+    limit === undefined ? "" : `${isMoreBetter === true ? "≥" : "≤"} ${figures(limit)}${inUnit}`,
     verdict(isMet),
   ];
 }

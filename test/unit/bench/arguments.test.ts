@@ -4,7 +4,7 @@ import { ArgumentsError, readArguments } from "#bench/arguments.ts";
 test("without options everything is measured and shown as a table", () => {
   const { parts, pairs, isJson, isStrict } = readArguments([]);
   expect({ parts, pairs, isJson, isStrict }).toEqual({
-    parts: ["a", "b", "c"],
+    parts: ["a", "b", "c", "service"],
     pairs: undefined,
     isJson: false,
     isStrict: false,
@@ -18,7 +18,13 @@ test("parts and the number of pairs can be chosen", () => {
   });
 });
 
+test("a part is named with or without the option", () => {
+  expect(readArguments(["service"]).parts).toEqual(["service"]);
+  expect(readArguments(["--only", "a", "service"]).parts).toEqual(["a", "service"]);
+});
+
 test.each([
+  ["nonsense"],
   ["--only", "d"],
   ["--only", ""],
   ["--only", "toString"],
