@@ -39,6 +39,14 @@ export type Submitted =
   /** The owner has as many jobs in the queue as it may. */
   | { readonly kind: "queue-full"; readonly queued: number };
 
+/** What of a job decides who may see it, and whether more will come of it. */
+export type JobGlance = Pick<
+  JobDetail,
+  "id" | "owner" | "state" | "attempts" | "filesRemovedAt"
+> & {
+  readonly attemptList: readonly Pick<JobDetail["attemptList"][number], "number" | "state">[];
+};
+
 /** Which jobs to list, newest first. */
 export type JobFilter = {
   readonly state?: JobSummary["state"];
@@ -168,6 +176,9 @@ export interface Store extends AsyncDisposable {
 
   /** All about a job, or undefined; of a queued one also why it waits. */
   show(id: string): Promise<JobDetail | undefined>;
+
+  /** The little of a job that most questions about it need, or undefined. Costs little, however much there is to show. */
+  glance(id: string): Promise<JobGlance | undefined>;
 
   /** Ends a queued job, has the host of another one told at its next renewal, and leaves a settled one. Twice is safe. */
   cancel(id: string, why: string): Promise<JobDetail | undefined>;

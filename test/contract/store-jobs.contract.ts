@@ -38,6 +38,22 @@ export function describeStoreJobs(name: string, make: () => Promise<StoreRoom>):
       ]);
     });
 
+    test("a glance tells what deciding needs, and the same as the whole", async () => {
+      await using room = await make();
+      const { store } = room;
+      const id = await submitted(store, { job: job({ attempts: 2 }) });
+      const { lease } = await granted(store, "lab-1");
+      await store.settle(lease, "lab-1", broken("anywhere"));
+      await granted(store, "lab-2");
+      const glance = await store.glance(id);
+      expect(glance?.attemptList).toEqual([
+        { number: 1, state: "ended" },
+        { number: 2, state: "live" },
+      ]);
+      expect(await store.show(id)).toMatchObject({ ...glance });
+      expect(await store.glance("0".repeat(16))).toBeUndefined();
+    });
+
     test("what is shown fits the wire's schemas", async () => {
       await using room = await make();
       const { store } = room;

@@ -1,6 +1,6 @@
 import { Bell } from "#lib/bell.ts";
-import type { JobDetail } from "#protocol/job-view.ts";
 import type { LogKey } from "#service/file-ports.ts";
+import type { JobGlance } from "#service/ports.ts";
 import type { ServerEvent } from "./ask.ts";
 import type { LogPlace } from "./log-place.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
@@ -11,7 +11,7 @@ import type { Rooms } from "./rooms.ts";
 const PIECE_BYTES_MAX = 64 * 1024;
 
 /** Whether nothing more comes of an attempt. */
-export function isOver({ state, attemptList }: JobDetail, number: number): boolean {
+export function isOver({ state, attemptList }: JobGlance, number: number): boolean {
   const attempt = attemptList.find((one) => one.number === number);
   return attempt === undefined ? state === "settled" : attempt.state !== "live";
 }
@@ -19,7 +19,7 @@ export function isOver({ state, attemptList }: JobDetail, number: number): boole
 /** The pieces of a log after an offset, until its attempt is over; an event's id tells the offset after it. */
 export async function* followLog(
   { store, logs, changes }: Rooms,
-  { key, job, place }: { key: LogKey; job: JobDetail; place: Pick<LogPlace, "after" | "idOf"> },
+  { key, job, place }: { key: LogKey; job: JobGlance; place: Pick<LogPlace, "after" | "idOf"> },
   gone: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   const bell = new Bell();
@@ -45,7 +45,7 @@ export async function* followLog(
     await bell.heard(LOOK_AGAIN_MS, gone);
     // Asked before the length: what an attempt that is over wrote is all there by then.
     if ((await logs.have(key)) > at) continue;
-    const now = await store.show(key.jobId);
+    const now = await store.glance(key.jobId);
     isLast = now === undefined || isOver(now, key.attempt);
   }
 }

@@ -1,8 +1,8 @@
 import { Bell } from "#lib/bell.ts";
-import type { JobDetail } from "#protocol/job-view.ts";
+import type { JobGlance } from "#service/ports.ts";
 import type { HandlersOf, ServerEvent } from "./ask.ts";
 import { followLog, isOver } from "./follow-log.ts";
-import { jobFor } from "./job-handlers.ts";
+import { glanceFor } from "./job-handlers.ts";
 import { placeOf } from "./log-place.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
 import { Refusal } from "./refusal.ts";
@@ -15,7 +15,7 @@ export function historyHandlers(
   const { store, logs, contents, gate } = rooms;
   return {
     async listEvents({ token, path, query, headers, wantsEvents, signal }) {
-      const job = await jobFor(rooms, token, path.job);
+      const job = await glanceFor(rooms, token, path.job);
       const after = Number(headers["last-event-id"] ?? query.after ?? 0);
       const events = (await store.events(path.job, after)) ?? [];
       if (!wantsEvents) return { status: 200, json: { events } };
@@ -27,7 +27,7 @@ export function historyHandlers(
     },
 
     async readLog({ token, path, query, headers, wantsEvents, signal }) {
-      const job = await jobFor(rooms, token, path.job);
+      const job = await glanceFor(rooms, token, path.job);
       demandFiles(job);
       const keyOf = (attempt: number) => ({ jobId: job.id, attempt, log: path.log });
       if (wantsEvents) {
@@ -51,7 +51,7 @@ export function historyHandlers(
     },
 
     async listArtifacts({ token, path, query }) {
-      const job = await jobFor(rooms, token, path.job);
+      const job = await glanceFor(rooms, token, path.job);
       const attempt = query.attempt ?? job.attempts;
       demandAttempt(job, attempt);
       const artifacts = (await store.artifacts(job.id, attempt)) ?? [];
@@ -59,7 +59,7 @@ export function historyHandlers(
     },
 
     async readArtifact({ token, path }) {
-      const job = await jobFor(rooms, token, path.job);
+      const job = await glanceFor(rooms, token, path.job);
       demandFiles(job);
       for (let attempt = job.attempts; attempt >= 1; attempt -= 1) {
         const key = { kind: "artifact", jobId: job.id, attempt, sha256: path.sha256 } as const;
@@ -73,13 +73,13 @@ export function historyHandlers(
 }
 
 /** What left is not as if it had never been. */
-function demandFiles({ id, filesRemovedAt }: JobDetail): void {
+function demandFiles({ id, filesRemovedAt }: JobGlance): void {
   if (filesRemovedAt === undefined) return;
   const detail = `the logs and artifacts of job ${id} were removed at ${filesRemovedAt}`;
   throw new Refusal("gone", { detail });
 }
 
-function demandAttempt({ id, attempts }: JobDetail, attempt: number): void {
+function demandAttempt({ id, attempts }: JobGlance, attempt: number): void {
   if (attempt < 1 || attempt > attempts)
     throw new Refusal("not-found", { detail: `job ${id} has ${attempts} attempts so far` });
 }

@@ -1,17 +1,28 @@
 import { Bell } from "#lib/bell.ts";
-import type { JobDetail } from "#protocol/job-view.ts";
 import type { TokenView } from "#protocol/token.ts";
 import { checkWireJob } from "#protocol/wire-job.ts";
+import type { JobGlance } from "#service/ports.ts";
 import type { HandlersOf } from "./ask.ts";
 import { LOOK_AGAIN_MS } from "./pace.ts";
 import { invalid } from "./read-request.ts";
 import { Refusal } from "./refusal.ts";
 import type { Rooms } from "./rooms.ts";
 
-/** A job that whoever asks may see; others are not found. */
-export async function jobFor({ store }: Rooms, token: TokenView, id: string): Promise<JobDetail> {
-  const job = await store.show(id);
-  const isTheirs = token.role !== "submitter" || job?.owner === token.name;
+/** The little of a job that most questions need, if whoever asks may see it; others are not found. */
+export async function glanceFor(
+  { store }: Rooms,
+  token: TokenView,
+  id: string,
+): Promise<JobGlance> {
+  return theirs(await store.glance(id), token, id);
+}
+
+function theirs<J extends { readonly owner: string }>(
+  job: J | undefined,
+  { role, name }: TokenView,
+  id: string,
+): J {
+  const isTheirs = role !== "submitter" || job?.owner === name;
   if (job === undefined || !isTheirs) throw new Refusal("not-found", { detail: `no job ${id}` });
   return job;
 }
@@ -74,11 +85,11 @@ export function jobHandlers(
     },
 
     async showJob({ token, path }) {
-      return { status: 200, json: await jobFor(rooms, token, path.job) };
+      return { status: 200, json: theirs(await store.show(path.job), token, path.job) };
     },
 
     async cancelJob({ token, path, body }) {
-      await jobFor(rooms, token, path.job);
+      await glanceFor(rooms, token, path.job);
       const job = await store.cancel(path.job, body.why ?? `cancelled by ${token.name}`);
       changes.tell(path.job);
       changes.tell(path.job, "cancel");
@@ -92,10 +103,10 @@ export function jobHandlers(
       using _ = changes.follow(path.job, bell.ring);
       const endMs = performance.now() + seconds * 1000;
       for (;;) {
-        const job = await jobFor(rooms, token, path.job);
+        const { state } = await glanceFor(rooms, token, path.job);
         const leftMs = endMs - performance.now();
-        if (job.state === "settled" || leftMs <= 0 || gone.aborted)
-          return { status: 200, json: job };
+        if (state === "settled" || leftMs <= 0 || gone.aborted)
+          return { status: 200, json: theirs(await store.show(path.job), token, path.job) };
         await bell.heard(Math.min(leftMs, LOOK_AGAIN_MS), gone);
       }
     },

@@ -1,4 +1,4 @@
-import type { JobDetail } from "#protocol/job-view.ts";
+import type { JobGlance } from "#service/ports.ts";
 import { isOver } from "./follow-log.ts";
 
 /** From where a log is followed, and how its events are numbered. */
@@ -16,7 +16,7 @@ const ID = /^(?:([0-9]{1,2})-)?([0-9]{1,15})$/;
  * ids name the attempt as well, and when all of that one is read it goes on with the next, if there is or will be one.
  */
 export async function placeOf(
-  job: JobDetail,
+  job: JobGlance,
   { asked, lastEventId = "0" }: { asked: number | undefined; lastEventId: string | undefined },
   have: (attempt: number) => Promise<number>,
 ): Promise<LogPlace> {

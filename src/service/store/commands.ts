@@ -7,7 +7,7 @@ import { list } from "./list.ts";
 import { holds, leasedInput, renew } from "./renew.ts";
 import { makeRoom, retire, withFiles } from "./retire.ts";
 import { settle } from "./settle.ts";
-import { artifacts, events, show } from "./show.ts";
+import { artifacts, events, glance, show } from "./show.ts";
 import { submit } from "./submit.ts";
 import { take } from "./take.ts";
 import { addToken, revokeToken, tokens } from "./tokens.ts";
@@ -17,6 +17,7 @@ export const COMMANDS = {
   submit,
   list,
   show,
+  glance,
   cancel,
   events,
   artifacts,

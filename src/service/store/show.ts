@@ -2,6 +2,7 @@ import type { AttemptView, JobDetail, JobEvent, JobSummary } from "#protocol/job
 import type { WireArtifact } from "#protocol/verdict.ts";
 import type { WireJob } from "#protocol/wire-job.ts";
 import { whyWaiting } from "#service/matching/why-waiting.ts";
+import type { JobGlance } from "#service/ports.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Row } from "./sql.ts";
 import { eventOf, present, timeOf } from "./views.ts";
@@ -38,6 +39,8 @@ export type JobRow = Row & {
   files_gone_at: number | null;
 };
 
+type GlanceRow = Pick<JobRow, "job" | "id" | "owner" | "state" | "attempts" | "files_gone_at">;
+
 type AttemptRow = Row & {
   number: number;
   host: string;
@@ -71,6 +74,29 @@ export function show(ledger: Ledger, id: string): JobDetail | undefined {
       pinned:
         row.pinned_digest === null ? null : { name: row.image_name, digest: row.pinned_digest },
     }),
+  };
+}
+
+/** The little of a job that decides: see `Store.glance`. */
+export function glance({ sql }: Ledger, id: string): JobGlance | undefined {
+  const row = sql.one<GlanceRow>(
+    "SELECT job, id, owner, state, attempts, files_gone_at FROM jobs WHERE id = ?",
+    id,
+  );
+  if (row === undefined) return undefined;
+  const { job, files_gone_at: goneAt, ...rest } = row;
+  const attempts = sql.all<{ number: number; state: string }>(
+    "SELECT number, state FROM attempts WHERE job = ? ORDER BY number",
+    job,
+  );
+  return {
+    ...rest,
+    state: row.state as JobGlance["state"],
+    attemptList: attempts.map(({ number, state }) => ({
+      number,
+      state: state as AttemptView["state"],
+    })),
+    ...present({ filesRemovedAt: goneAt === null ? null : timeOf(goneAt) }),
   };
 }
 

@@ -13,6 +13,7 @@ import type {
   Held,
   InputName,
   JobFilter,
+  JobGlance,
   JobPage,
   NewToken,
   Renewed,
@@ -69,6 +70,10 @@ export class SqliteStore implements Store {
 
   show(id: string): Promise<JobDetail | undefined> {
     return this.#line.ask("show", id);
+  }
+
+  glance(id: string): Promise<JobGlance | undefined> {
+    return this.#line.ask("glance", id);
   }
 
   cancel(id: string, why: string): Promise<JobDetail | undefined> {
