@@ -13,7 +13,6 @@ import { readTokenFile } from "#config/secret-file.ts";
 import type { HttpTarget } from "#lib/http-client.ts";
 import { readRegularFile } from "#lib/read-regular-file.ts";
 import { readServiceSettings, type ServiceSettings } from "./service-settings.ts";
-import { serviceFolder } from "./service-state.ts";
 
 /** Which service, and as whom. */
 export type ServiceToUse =
@@ -61,10 +60,7 @@ async function serviceOf(config: DaemonConfig, { stateFolder }: Config): Promise
   const { service, token, ca, serviceConfig } = config;
   if (service === EMBEDDED) {
     const file = serviceConfig === undefined ? {} : { config: serviceConfig };
-    const settings = await readServiceSettings(file);
-    const folder =
-      serviceConfig === undefined ? serviceFolder(undefined, stateFolder) : settings.folder;
-    return { kind: "embedded", settings: { ...settings, folder } };
+    return { kind: "embedded", settings: await readServiceSettings(file, stateFolder) };
   }
   const secret = await readTokenFile("token", token ?? "");
   if (service.startsWith("unix:")) {

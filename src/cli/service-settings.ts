@@ -47,9 +47,12 @@ const OPTION_OF = { listen: "--listen", tls: "--tls-cert, --tls-key" } as const;
 
 /**
  * The configuration file, when one is named, with what the command line changes in it, and what it leads to: certificate
- * and key are read. Throws `ConfigError` for what is wrong in the file and `UsageError` for what is wrong in the options.
+ * and key are read. The service's folder is one below `stateFolder` unless they say otherwise. Throws `ConfigError` for what is wrong in the file and `UsageError` for what is wrong in the options.
  */
-export async function readServiceSettings(options: ServiceOptions): Promise<ServiceSettings> {
+export async function readServiceSettings(
+  options: ServiceOptions,
+  stateFolder = readConfig().stateFolder,
+): Promise<ServiceSettings> {
   const changed = changedBy(options);
   const merged = (config: ServiceConfig) => ({
     ...config,
@@ -67,14 +70,14 @@ export async function readServiceSettings(options: ServiceOptions): Promise<Serv
   const [wrong] = checkServiceConfig(config);
   if (wrong !== undefined)
     throw new UsageError(`${OPTION_OF[wrong.path[0] as keyof typeof OPTION_OF]}: ${wrong.says}`);
-  return settingsOf(config);
+  return settingsOf(config, stateFolder);
 }
 
 /** What a checked configuration means to the service. Reads certificate and key; throws `ConfigError`. */
-async function settingsOf(config: ServiceConfig): Promise<ServiceSettings> {
+async function settingsOf(config: ServiceConfig, stateFolder: string): Promise<ServiceSettings> {
   const { limits } = config;
   return {
-    folder: resolve(serviceFolder(config.state, readConfig().stateFolder)),
+    folder: resolve(serviceFolder(config.state, stateFolder)),
     addresses: config.listen.flatMap((text) => parseListenAddress(text) ?? []),
     certificate: await readCertificate(config.tls),
     leaseSeconds: config.lease,

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { readDaemonSettings } from "#cli/daemon-settings.ts";
 import { readServiceSettings } from "#cli/service-settings.ts";
 import { LIMITS } from "#service/api/limits.ts";
 import { RETENTION } from "#service/upkeep/retention.ts";
@@ -70,4 +71,16 @@ log: { level: debug }
     hostDays: 8,
     tokenDays: 9,
   });
+});
+
+test("a service inside a daemon has its folder in the daemon's state, unless its own file says otherwise", async () => {
+  const own = file("listen: []\n");
+  const elsewhere = file("state: /elsewhere\n");
+  const folderOf = async (more: string) => {
+    const { service } = await readDaemonSettings(file(`host: lab-1\nstate: /srv/lab\n${more}`));
+    return service.kind === "embedded" ? service.settings.folder : undefined;
+  };
+  expect(await folderOf("")).toBe("/srv/lab/service");
+  expect(await folderOf(`serviceConfig: ${own}\n`)).toBe("/srv/lab/service");
+  expect(await folderOf(`serviceConfig: ${elsewhere}\n`)).toBe("/elsewhere");
 });
