@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from "commander";
 import type { AccessWishes } from "#config/contexts.ts";
+import { printable } from "#lib/printable.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import { parseJobIds, parseLine } from "./arguments.ts";
 import { ask } from "./client/ask.ts";
@@ -51,6 +52,8 @@ export function cancelCommand(): Command {
 }
 
 function whatNow(job: JobDetail): string {
-  if (job.state !== "settled") return `its host ${job.host ?? ""} is told to end it`;
-  return job.verdict === "cancelled" ? "is cancelled" : `was over already: ${stateInWords(job)}`;
+  if (job.state !== "settled") return `its host ${printable(job.host ?? "")} is told to end it`;
+  return job.verdict === "cancelled"
+    ? "is cancelled"
+    : `was over already: ${printable(stateInWords(job))}`;
 }

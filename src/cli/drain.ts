@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from "commander";
 import type { AccessWishes } from "#config/contexts.ts";
+import { printable } from "#lib/printable.ts";
 import type { HostView } from "#protocol/host-view.ts";
 import { parseHostNames, parseLine } from "./arguments.ts";
 import { ask } from "./client/ask.ts";
@@ -89,10 +90,11 @@ async function change(
     return wait ? await waitUntilDrained(service, names) : views;
   });
   if (json) await printAnswer(`${JSON.stringify({ hosts: changed }, null, 2)}\n`);
-  else if (wait) for (const view of changed) await printAnswer(`${view.name}  ${words(view)}\n`);
+  else if (wait)
+    for (const view of changed) await printAnswer(`${printable(view.name)}  ${words(view)}\n`);
 }
 
 function words({ state, doing }: HostView): string {
-  if (state !== "draining") return `is ${state}`;
+  if (state !== "draining") return `is ${printable(state)}`;
   return `is draining, ${doing.length} ${doing.length === 1 ? "job runs" : "jobs run"} there`;
 }

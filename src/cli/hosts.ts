@@ -1,5 +1,6 @@
 import { Argument, Command } from "commander";
 import type { AccessWishes } from "#config/contexts.ts";
+import { printable } from "#lib/printable.ts";
 import { suggestion } from "#lib/suggestion.ts";
 import type { HostView } from "#protocol/host-view.ts";
 import { parseHostName } from "./arguments.ts";
@@ -50,7 +51,7 @@ export function hostsCommand(): Command {
 function pick(hosts: readonly HostView[], name: string): HostView {
   const found = hosts.find((host) => host.name === name);
   if (found !== undefined) return found;
-  const names = hosts.map((host) => host.name);
+  const names = hosts.map((host) => printable(host.name));
   const there = names.length === 0 ? "none has ever asked for work" : "'testbed hosts' lists them";
   throw new UsageError([`there is no host ${name}`, ...suggestion(name, names), there].join("; "));
 }

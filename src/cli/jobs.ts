@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import type { AccessWishes } from "#config/contexts.ts";
 import { verdictKind } from "#job/values.ts";
+import { printable } from "#lib/printable.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { JOB_ROUTES } from "#protocol/job-routes.ts";
 import { type JobSummary, jobState } from "#protocol/job-view.ts";
@@ -62,7 +63,8 @@ export function jobsCommand(): Command {
       const wishes = { ...(service && { service }), ...(context && { context }) };
       const page = await askService(wishes, "listJobs", { query: filters });
       if (json) return await printAnswer(`${JSON.stringify(page, null, 2)}\n`);
-      const more = page.next === undefined ? "" : `more: ${commandFor(filters, page.next)}\n`;
+      const more =
+        page.next === undefined ? "" : `more: ${printable(commandFor(filters, page.next), 1000)}\n`;
       await printAnswer(`${table(page.jobs)}${more}`);
     });
 }

@@ -1,3 +1,4 @@
+import { EXIT_CODES, exitCodeOf } from "#cli/exit-code.ts";
 import { explain } from "#cli/summary.ts";
 import type { Screen, Tone } from "#host/narration/screen.ts";
 import { printable } from "#lib/printable.ts";
@@ -6,8 +7,15 @@ import type { AttemptView, JobDetail } from "#protocol/job-view.ts";
 import type { WireArtifact } from "#protocol/verdict.ts";
 
 /** The verdict with which a settled job's last attempt ended; undefined when it never had one. */
-export function lastVerdict({ attemptList }: JobDetail): AttemptView["verdict"] {
+function lastVerdict({ attemptList }: JobDetail): AttemptView["verdict"] {
   return attemptList.at(-1)?.verdict;
+}
+
+/** The exit status of `testbed run` for the same end; of an end that this version does not know, that of a broken job. */
+export function exitCodeOfJob(job: JobDetail): number {
+  const kind = job.verdict ?? "broken";
+  const fault = kind === "broken" ? lastVerdict(job)?.fault : undefined;
+  return exitCodeOf(fault === undefined ? { kind } : { kind, fault }) ?? EXIT_CODES.broken;
 }
 
 /** The last lines of a watch: how the job ended, whose fault, and where its logs and artifacts are. */
@@ -28,7 +36,7 @@ export function summarizeJob(
   if (job.attempts > 0) screen.line(`log: testbed logs ${job.id}`);
   screen.line(
     `${ending(job)}, ${tookInWords(job)} after it was submitted`,
-    TONES[job.verdict ?? "broken"],
+    TONES[job.verdict ?? "broken"] ?? "bad",
   );
 }
 
@@ -41,7 +49,7 @@ const TONES: Readonly<Record<NonNullable<JobDetail["verdict"]>, Tone>> = {
 };
 
 function ending({ verdict = "broken", why }: JobDetail): string {
-  const words = verdict.replace("-", " ");
+  const words = printable(verdict.replace("-", " "), 40);
   const [first = ""] = (why ?? "").split("\n");
   return first === "" ? words : `${words}: ${printable(first, 300)}`;
 }

@@ -57,18 +57,19 @@ export class Patience {
   /** What the service answers, sooner or later. Throws what is no passing trouble, the signal's reason, or the trouble after `PATIENCE_MS`. */
   async until<T>(ask: () => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries += 1) {
+      const askedMs = this.#clock.nowMs();
       try {
         const answer = await ask();
         this.#answered();
         return answer;
       } catch (error) {
-        await this.sitOut(error, tries);
+        await this.sitOut(error, tries, askedMs);
       }
     }
   }
 
-  /** Waits after the trouble `error`, longer with each of `tries`; throws it when waiting is of no use. */
-  async sitOut(error: unknown, tries: number): Promise<void> {
+  /** Waits after the trouble `error`, longer with each of `tries`; throws it when waiting is of no use. It began at `sinceMs`. */
+  async sitOut(error: unknown, tries: number, sinceMs = this.#clock.nowMs()): Promise<void> {
     this.#signal.throwIfAborted();
     // Room on its disk is made by people, who must hear of it.
     const isBusy = error instanceof Refused && error.isPassing && error.slug !== "full";
@@ -76,7 +77,7 @@ export class Patience {
     const isPassing = isBusy || error instanceof NoAnswer;
     if (!isPassing || !this.#hasAnswered) throw error;
     if (this.#goneSinceMs === undefined) {
-      this.#goneSinceMs = this.#clock.nowMs();
+      this.#goneSinceMs = sinceMs;
       this.#teller.gone(error.message);
     }
     if (this.#clock.nowMs() - this.#goneSinceMs > PATIENCE_MS) throw error;

@@ -1,4 +1,4 @@
-import { EXIT_CODES, exitCodeOf } from "#cli/exit-code.ts";
+import { EXIT_CODES } from "#cli/exit-code.ts";
 import { inputNotes } from "#cli/input-notes.ts";
 import { openScreen } from "#cli/open-screen.ts";
 import { printAnswer } from "#cli/print-answer.ts";
@@ -11,11 +11,10 @@ import type { Override } from "#job/job-file-overrides.ts";
 import { Ended } from "#job/verdict.ts";
 import { NoAnswer } from "#lib/http-client.ts";
 import type { TerminalOutput } from "#lib/terminal-output.ts";
-import type { JobDetail } from "#protocol/job-view.ts";
 import type { SubmitRequest } from "#protocol/submit.ts";
 import { digestInputs } from "./digest-inputs.ts";
 import type { Follower } from "./follow.ts";
-import { lastVerdict, summarizeJob } from "./job-summary.ts";
+import { exitCodeOfJob, summarizeJob } from "./job-summary.ts";
 import { JobTeller } from "./job-teller.ts";
 import { Patience } from "./patience.ts";
 import { type Service, withService } from "./service.ts";
@@ -138,13 +137,6 @@ async function watchToEnd(run: Run, follower: Follower): Promise<Outcome> {
   summarizeJob(screen, detail, listed?.artifacts ?? []);
   const exitCode = exitCodeOfJob(detail);
   return order.json ? { exitCode, answer: `${JSON.stringify(detail, null, 2)}\n` } : { exitCode };
-}
-
-/** The exit status of `testbed run` for the same end. */
-function exitCodeOfJob(detail: JobDetail): number {
-  const kind = detail.verdict ?? "broken";
-  const fault = kind === "broken" ? lastVerdict(detail)?.fault : undefined;
-  return exitCodeOf(fault === undefined ? { kind } : { kind, fault });
 }
 
 /** Asks the service to cancel; the watch goes on and sees the end. */

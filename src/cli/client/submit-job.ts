@@ -1,9 +1,12 @@
 import type { JobFile } from "#job/job-file-schema.ts";
+import { compileSchema } from "#lib/validate.ts";
 import { Refused } from "#protocol/refused.ts";
 import type { SubmitRequest } from "#protocol/submit.ts";
+import { jobId } from "#protocol/values.ts";
 import { wireJobOf } from "#protocol/wire-job.ts";
 import type { DigestedInput } from "./digest-inputs.ts";
 import type { Follower } from "./follow.ts";
+import { ForeignAnswer } from "./service-error.ts";
 import { uploadInput } from "./upload-input.ts";
 
 /** A job and everything around it. */
@@ -23,6 +26,8 @@ export type SubmitTeller = {
   /** All inputs are there, and the job is about to be sent. */
   onSubmit(): void;
 };
+
+const checkId = compileSchema(jobId);
 
 /** Times that inputs are uploaded: a service may have thrown some away between the upload and the submit. */
 const ROUNDS_MAX = 3;
@@ -49,8 +54,8 @@ export async function submitJob(
     try {
       const headers = { "idempotency-key": key };
       const made = await patience.until(() => client.json("submitJob", { json, headers, signal }));
-      if (made !== undefined) return made.id;
-      throw new Error("the service took the job and did not say which it is");
+      if (made !== undefined && checkId(made.id).length === 0) return made.id;
+      throw new ForeignAnswer("the service took the job and did not say which it is");
     } catch (error) {
       const isMissing = error instanceof Refused && error.slug === "inputs-missing";
       if (!isMissing || round === ROUNDS_MAX) throw error;
