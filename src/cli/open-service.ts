@@ -52,6 +52,7 @@ export async function openService(
   const localSecret = newSecret();
   await writeAtomically(join(folder, SERVICE_NAMES.localSecret), `${localSecret}\n`, 0o600);
   const footprint = new Footprint();
+  const logs = scope.use(new LogFiles(files, footprint));
   const contents = new ContentFiles(files, footprint);
   const shelves = new FileShelves(files, footprint);
   const retention = await retentionFor(files, settings.retention);
@@ -59,7 +60,7 @@ export async function openService(
   const api = scope.use(
     await ServiceApi.open({
       store,
-      logs: new LogFiles(files, footprint),
+      logs,
       contents,
       upkeep,
       space: new FreeSpace(files, settings.reserveBytes),

@@ -71,7 +71,14 @@ export class ServiceRoom implements AsyncDisposable {
   url = "";
   readonly #limits: Partial<Limits>;
   readonly #clean: () => Promise<void>;
-  #open: { readonly store: Store; readonly api: ServiceApi; readonly upkeep: Upkeep } | undefined;
+  #open:
+    | {
+        readonly store: Store;
+        readonly logs: LogFiles;
+        readonly api: ServiceApi;
+        readonly upkeep: Upkeep;
+      }
+    | undefined;
 
   private constructor(folder: string, limits: Partial<Limits>, clean: () => Promise<void>) {
     this.folder = folder;
@@ -115,6 +122,7 @@ export class ServiceRoom implements AsyncDisposable {
     const path = join(folder, "jobs.sqlite");
     const store = await SqliteStore.open({ path, clock, leaseSeconds: LEASE_SECONDS });
     const footprint = new Footprint();
+    const logs = new LogFiles(folder, footprint);
     const contents = new ContentFiles(folder, footprint);
     const upkeep = new Upkeep({
       store,
@@ -126,7 +134,7 @@ export class ServiceRoom implements AsyncDisposable {
     });
     const api = await ServiceApi.open({
       store,
-      logs: new LogFiles(folder, footprint),
+      logs,
       contents,
       upkeep,
       space: { hasRoom: async () => this.hasSpace },
@@ -135,7 +143,7 @@ export class ServiceRoom implements AsyncDisposable {
       limits: this.#limits,
       remarks: { onBug: (error) => this.bugs.push(error) },
     });
-    this.#open = { store, api, upkeep };
+    this.#open = { store, logs, api, upkeep };
     await api.listen({ kind: "unix", path: this.socket });
     const taken = await api.listen({ kind: "tcp", host: "127.0.0.1", port });
     this.url = `http://127.0.0.1:${taken.kind === "tcp" ? taken.port : 0}`;
@@ -148,6 +156,7 @@ export class ServiceRoom implements AsyncDisposable {
 
   async stop(): Promise<void> {
     await this.#open?.api[Symbol.asyncDispose]();
+    await this.#open?.logs[Symbol.asyncDispose]();
     await this.#open?.store[Symbol.asyncDispose]();
     this.#open = undefined;
   }

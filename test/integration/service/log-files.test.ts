@@ -1,4 +1,4 @@
-import { mkdir, readFile, symlink } from "node:fs/promises";
+import { mkdir, readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -15,9 +15,43 @@ let logs: LogFiles;
 
 beforeEach(async () => {
   const folder = await scratchFolder();
-  onTestFinished(() => folder[Symbol.asyncDispose]());
   root = folder.path;
   logs = new LogFiles(root, new Footprint());
+  onTestFinished(async () => {
+    await logs[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+});
+
+/** Descriptors of this process that lead to a log of the test. */
+async function openLogs(): Promise<number> {
+  const paths = await Promise.allSettled(
+    (await readdir("/proc/self/fd")).map((name) => readlink(`/proc/self/fd/${name}`)),
+  );
+  return paths.filter((path) => path.status === "fulfilled" && path.value.startsWith(root)).length;
+}
+
+test("many logs that grow keep few files open, and none once all is closed", async () => {
+  for (const offset of [0, 3]) {
+    const appends = Array.from({ length: 150 }, (_, number) =>
+      logs.append({ ...KEY, log: `step-${number + 1}` }, offset, bytes("one")),
+    );
+    await Promise.all(appends);
+  }
+  expect(await logs.have({ ...KEY, log: "step-150" })).toBe(6);
+  expect(await openLogs()).toBeLessThanOrEqual(64);
+  await logs[Symbol.asyncDispose]();
+  expect(await openLogs()).toBe(0);
+  expect(await logs.append(KEY, 0, bytes("one"))).toEqual({ kind: "taken", haveBytes: 3 });
+  expect(await openLogs()).toBe(0);
+});
+
+test("a log that was taken away between two pieces begins anew", async () => {
+  await logs.append(KEY, 0, bytes("one"));
+  await rm(logPath(root, KEY));
+  expect(await logs.append(KEY, 3, bytes("two"))).toEqual({ kind: "wrong-offset", haveBytes: 0 });
+  await logs.append(KEY, 0, bytes("one"));
+  expect(await readFile(logPath(root, KEY), "utf8")).toBe("one");
 });
 
 test("a log grows at its end only, and says how much there is", async () => {
