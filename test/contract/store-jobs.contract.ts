@@ -10,6 +10,23 @@ import { granted, kindsOf, PASSED, type StoreRoom, submitted } from "#test/kit/s
 /** What every store promises of jobs: submitting and listing them; nothing else may be relied on by the rest of the service. */
 export function describeStoreJobs(name: string, make: () => Promise<StoreRoom>): void {
   describe(`${name}: submitting`, () => {
+    test("a call that fails changes nothing and spares those that came with it", async () => {
+      await using room = await make();
+      const { store } = room;
+      const token = { name: "ada", role: "submitter", hash: "ab".repeat(32) } as const;
+      await store.addToken(token);
+      const came = await Promise.allSettled([
+        store.submit(order()),
+        store.addToken(token),
+        store.submit(order()),
+      ]);
+      expect(came.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+      expect(await store.tokens()).toHaveLength(1);
+      expect((await store.list({ limit: 10 })).jobs).toHaveLength(2);
+      const grants = [await granted(store, "lab-1"), await granted(store, "lab-2")];
+      expect(new Set(grants.map(({ jobId }) => jobId)).size).toBe(2);
+    });
+
     test("a job is queued, then leased, then runs, then is settled, and its history says so", async () => {
       await using room = await make();
       const { store } = room;

@@ -4,7 +4,7 @@ import type { CommandInput, CommandName, CommandOutput } from "#service/store/co
 import type { Line } from "#service/store/commit-line.ts";
 import { Ledger } from "#service/store/ledger.ts";
 import { MIGRATIONS, migrate, readMigrations } from "#service/store/migrate.ts";
-import { runBatch } from "#service/store/run-batch.ts";
+import { type Batch, runBatch } from "#service/store/run-batch.ts";
 import { Sql } from "#service/store/sql.ts";
 import { SqliteStore } from "#service/store/sqlite-store.ts";
 import { tokens } from "#service/store/tokens.ts";
@@ -49,14 +49,14 @@ class InlineLine implements Line {
 
   async ask<K extends CommandName>(kind: K, input: CommandInput<K>): Promise<CommandOutput<K>> {
     if (this.#isClosed) throw new StoreError("lost", "the store is closed");
-    const batch = { ...nowOf(this.#clock), commands: [{ kind, input: structuredClone(input) }] };
-    const { answers, queued } = runBatch(this.#ledger, batch);
+    const batch: Batch = { ...nowOf(this.#clock), commands: [{ kind, input }] };
+    const { answers, queued } = asText(runBatch(this.#ledger, asText(batch)));
     if (queued.length > 0) this.onQueued(queued);
     const [answer] = answers;
     if (answer === undefined || "error" in answer) {
       throw new StoreError(answer?.error.code ?? "failed", answer?.error.message ?? "no answer");
     }
-    return structuredClone(answer.value) as CommandOutput<K>;
+    return answer.value as CommandOutput<K>;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -66,4 +66,9 @@ class InlineLine implements Line {
 
 function nowOf(clock: Clock) {
   return { nowMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+}
+
+/** What is left of a message after its way to another thread: see `store/store-messages.ts`. */
+function asText<T>(message: T): T {
+  return JSON.parse(JSON.stringify(message)) as T;
 }

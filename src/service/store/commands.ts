@@ -12,7 +12,10 @@ import { submit } from "./submit.ts";
 import { take } from "./take.ts";
 import { addToken, revokeToken, tokens } from "./tokens.ts";
 
-/** Everything that the thread of the store can be asked; a key is the name of a method of `Store`. */
+/**
+ * Everything that the thread of the store can be asked; a key is the name of a method of `Store`. What commands take and
+ * answer goes between threads as JSON text, so it is made of what JSON has.
+ */
 export const COMMANDS = {
   submit,
   list,
