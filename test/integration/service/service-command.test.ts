@@ -123,6 +123,8 @@ test("tokens are made, listed and revoked whether the service runs or not", asyn
   expect(name).toBe("ada");
   await testbed("token", "revoke", id, "--state", state);
   expect((await ask(service.url, ada, ["GET", "/v1/jobs"])).status).toBe(401);
+  await eventually(() => service.said().includes('"problem":"unauthenticated"'), 5_000);
+  expect(service.said()).not.toContain(ada);
   await stop(service, "SIGTERM");
   await tokenOf("root", "admin");
   const table = await testbed("token", "list", "--state", state);
