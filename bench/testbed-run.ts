@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import type { VerdictDocument } from "#cli/verdict-schema.ts";
+import type { VerdictDocument } from "#cli/run/verdict-schema.ts";
 import { untilAborted } from "#lib/deadline.ts";
 import { Child } from "./child.ts";
 import { cpuSeconds, findProcess, peakMiB } from "./process-cost.ts";

@@ -1,15 +1,15 @@
 import { resolve } from "node:path";
 import { Argument, Command, Option } from "commander";
+import { askService } from "#cli/client/ask.ts";
+import { type Column, tableOf, terminalWidth } from "#cli/client/columns.ts";
+import { saveArtifacts } from "#cli/client/save-artifacts.ts";
+import { parseAttempt, parseJobId } from "#cli/options/arguments.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import { readConfig } from "#config/config.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import { bytesInWords } from "#lib/words.ts";
 import type { WireArtifact } from "#protocol/verdict.ts";
-import { parseAttempt, parseJobId } from "./arguments.ts";
-import { askService } from "./client/ask.ts";
-import { type Column, tableOf, terminalWidth } from "./client/columns.ts";
-import { saveArtifacts } from "./client/save-artifacts.ts";
 import { printAnswer } from "./print-answer.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
 Lists what an attempt brought home, or fetches it. With --to each artifact goes

@@ -1,13 +1,13 @@
 import { Argument, Command, Option } from "commander";
+import { ask } from "#cli/client/ask.ts";
+import { withService } from "#cli/client/service.ts";
+import { stateInWords } from "#cli/client/state-words.ts";
+import { parseJobIds, parseLine } from "#cli/options/arguments.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import { printable } from "#lib/printable.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
-import { parseJobIds, parseLine } from "./arguments.ts";
-import { ask } from "./client/ask.ts";
-import { withService } from "./client/service.ts";
-import { stateInWords } from "./client/state-words.ts";
 import { printAnswer } from "./print-answer.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
 A queued job is over at once. Of one that runs, its host takes the machine

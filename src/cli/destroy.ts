@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { Command } from "commander";
+import { openHouse } from "#cli/this-host/house.ts";
+import { listMachines, pickMachine } from "#cli/this-host/our-machines.ts";
 import { readConfig } from "#config/config.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { removeMachine } from "#host/runner/sweep.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { UsageError } from "./exit-code.ts";
-import { openHouse } from "./house.ts";
-import { listMachines, pickMachine } from "./our-machines.ts";
 
 const DESTROY_MS = 60_000;
 

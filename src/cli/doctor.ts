@@ -1,10 +1,10 @@
 import { Command } from "commander";
+import { thisHost } from "#cli/this-host/doctor-view.ts";
 import { readConfig } from "#config/config.ts";
 import { CHECKS } from "#host/doctor/checks.ts";
 import { examine, type NamedFinding } from "#host/doctor/examine.ts";
 import type { Mark } from "#host/doctor/finding.ts";
 import { printable } from "#lib/printable.ts";
-import { thisHost } from "./doctor-view.ts";
 import { EXIT_CODES } from "./exit-code.ts";
 import { printAnswer } from "./print-answer.ts";
 

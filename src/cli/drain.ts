@@ -1,13 +1,13 @@
 import { Argument, Command, Option } from "commander";
+import { ask } from "#cli/client/ask.ts";
+import { type Service, withService } from "#cli/client/service.ts";
+import { waitUntilDrained } from "#cli/client/wait-until-drained.ts";
+import { parseHostNames, parseLine } from "#cli/options/arguments.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import { printable } from "#lib/printable.ts";
 import type { HostView } from "#protocol/host-view.ts";
-import { parseHostNames, parseLine } from "./arguments.ts";
-import { ask } from "./client/ask.ts";
-import { type Service, withService } from "./client/service.ts";
-import { waitUntilDrained } from "./client/wait-until-drained.ts";
 import { printAnswer } from "./print-answer.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const DRAIN_HELP = `
 A drained host gets nothing new; what runs there finishes. Twice is safe. With

@@ -1,9 +1,9 @@
 import { CommanderError } from "commander";
+import { ServiceError } from "#cli/client/service-error.ts";
 import { ConfigError } from "#config/config-error.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
 import { JobFileError } from "#job/job-file-kind.ts";
 import { Ended, type Verdict } from "#job/verdict.ts";
-import { ServiceError } from "./client/service-error.ts";
 import type { ErrorDocument } from "./error-schema.ts";
 import { OutputError } from "./print-answer.ts";
 

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
+import { LOCAL } from "#cli/daemon/daemon-settings.ts";
 import { readConfig } from "#config/config.ts";
 import { LOCAL_ROUTES, LOCAL_SOCKET, type LocalRouteName } from "#host/api/local-routes.ts";
 import type { DaemonStatus } from "#host/daemon/daemon.ts";
 import { HttpClient, NoAnswer } from "#lib/http-client.ts";
 import { printable } from "#lib/printable.ts";
 import { bytesInWords } from "#lib/words.ts";
-import { LOCAL } from "./daemon-settings.ts";
 import { UsageError } from "./exit-code.ts";
 import { printAnswer } from "./print-answer.ts";
 

@@ -1,16 +1,16 @@
 import { Argument, Command } from "commander";
+import { ageOf } from "#cli/client/ages.ts";
+import { askService } from "#cli/client/ask.ts";
+import { type Column, tableOf, terminalWidth } from "#cli/client/columns.ts";
+import { hostInWords, usedOf } from "#cli/client/host-in-words.ts";
+import { parseHostName } from "#cli/options/arguments.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import { printable } from "#lib/printable.ts";
 import { suggestion } from "#lib/suggestion.ts";
 import type { HostView } from "#protocol/host-view.ts";
-import { parseHostName } from "./arguments.ts";
-import { ageOf } from "./client/ages.ts";
-import { askService } from "./client/ask.ts";
-import { type Column, tableOf, terminalWidth } from "./client/columns.ts";
-import { hostInWords, usedOf } from "./client/host-in-words.ts";
 import { UsageError } from "./exit-code.ts";
 import { printAnswer } from "./print-answer.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
 ready     takes work

@@ -1,9 +1,9 @@
 import { Command } from "commander";
+import { openHouse } from "#cli/this-host/house.ts";
 import { readConfig } from "#config/config.ts";
 import type { Freshness } from "#host/images/local-images.ts";
 import { Fault } from "#job/fault.ts";
 import { EXIT_CODES, UsageError } from "./exit-code.ts";
-import { openHouse } from "./house.ts";
 import { printAnswer } from "./print-answer.ts";
 import { cancelOnSignals } from "./signals.ts";
 

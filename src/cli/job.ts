@@ -1,13 +1,13 @@
 import { Argument, Command } from "commander";
+import { ask } from "#cli/client/ask.ts";
+import { terminalWidth } from "#cli/client/columns.ts";
+import { jobInWords } from "#cli/client/job-in-words.ts";
+import { type Service, withService } from "#cli/client/service.ts";
+import { parseJobId } from "#cli/options/arguments.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import type { JobEvent } from "#protocol/job-view.ts";
-import { parseJobId } from "./arguments.ts";
-import { ask } from "./client/ask.ts";
-import { terminalWidth } from "./client/columns.ts";
-import { jobInWords } from "./client/job-in-words.ts";
-import { type Service, withService } from "./client/service.ts";
 import { printAnswer } from "./print-answer.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
 What it is and where, why it waits, each attempt with its steps, how it ended

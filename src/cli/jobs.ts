@@ -1,18 +1,18 @@
 import { Command, Option } from "commander";
+import { ageOf } from "#cli/client/ages.ts";
+import { askService } from "#cli/client/ask.ts";
+import { type Column, tableOf, terminalWidth } from "#cli/client/columns.ts";
+import { stateInWords } from "#cli/client/state-words.ts";
+import { parseWhole } from "#cli/options/arguments.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import { verdictKind } from "#job/values.ts";
 import { printable } from "#lib/printable.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { JOB_ROUTES } from "#protocol/job-routes.ts";
 import { type JobSummary, jobState } from "#protocol/job-view.ts";
-import { parseWhole } from "./arguments.ts";
-import { ageOf } from "./client/ages.ts";
-import { askService } from "./client/ask.ts";
-import { type Column, tableOf, terminalWidth } from "./client/columns.ts";
-import { stateInWords } from "./client/state-words.ts";
 import { UsageError } from "./exit-code.ts";
 import { printAnswer } from "./print-answer.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
 Newest first, a page at a time; the last line says how to see the next one. A

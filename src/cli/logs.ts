@@ -1,11 +1,11 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { showLogs } from "#cli/client/show-logs.ts";
+import { parseAttempt, parseJobId } from "#cli/options/arguments.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import { readConfig } from "#config/config.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { logName } from "#protocol/values.ts";
-import { parseAttempt, parseJobId } from "./arguments.ts";
-import { showLogs } from "./client/show-logs.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
 Prints a log of a job: byte for byte into a file or a pipe, made harmless on a

@@ -1,7 +1,7 @@
 import { Command } from "commander";
+import { openHouse } from "#cli/this-host/house.ts";
+import { listMachines, type OurMachine } from "#cli/this-host/our-machines.ts";
 import { readConfig } from "#config/config.ts";
-import { openHouse } from "./house.ts";
-import { listMachines, type OurMachine } from "./our-machines.ts";
 import { printAnswer } from "./print-answer.ts";
 
 const LIST_MS = 30_000;

@@ -1,7 +1,11 @@
 import { Command, Option } from "commander";
+import {
+  type OverrideOptions,
+  overridesOf,
+  withOverrideOptions,
+} from "#cli/options/override-options.ts";
+import { runJobFile } from "#cli/run/run-job-file.ts";
 import { type Config, readConfig } from "#config/config.ts";
-import { type OverrideOptions, overridesOf, withOverrideOptions } from "./override-options.ts";
-import { runJobFile } from "./run-job-file.ts";
 
 const HELP_AFTER = `
 Boots a clean machine on this host, sends the job's inputs, runs its steps, brings logs
@@ -68,7 +72,7 @@ export function runCommand(version: string): Command {
           version,
         },
         readConfig(),
-        async (config) => await (await import("./open-host.ts")).openHost(config),
+        async (config) => await (await import("#cli/run/open-host.ts")).openHost(config),
       );
     });
 }

@@ -1,10 +1,10 @@
 import { Argument, Command } from "commander";
+import { verdictDocumentSchema } from "#cli/run/verdict-schema.ts";
 import { clientFileSchema } from "#config/client-file.ts";
 import { serviceConfigSchema } from "#config/service-config.ts";
 import { jobFileSchema } from "#job/job-file-schema.ts";
 import { errorSchema } from "./error-schema.ts";
 import { printAnswer } from "./print-answer.ts";
-import { verdictDocumentSchema } from "./verdict-schema.ts";
 
 const SCHEMAS = {
   job: jobFileSchema,

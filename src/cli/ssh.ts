@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { Command } from "commander";
+import { openHouse } from "#cli/this-host/house.ts";
+import { listMachines, pickMachine } from "#cli/this-host/our-machines.ts";
 import { readConfig } from "#config/config.ts";
 import { MACHINE_FILES, machineFolder } from "#host/runner/machine-record.ts";
 import { Fault } from "#job/fault.ts";
 import { runForeground } from "#lib/foreground.ts";
 import { SpawnError } from "#lib/spawn.ts";
 import { UsageError } from "./exit-code.ts";
-import { openHouse } from "./house.ts";
-import { listMachines, pickMachine } from "./our-machines.ts";
 
 const LIST_MS = 30_000;
 

@@ -1,17 +1,21 @@
 import { randomUUID } from "node:crypto";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { jobNameOf } from "#cli/client/job-name.ts";
+import { submitFile } from "#cli/client/submit-file.ts";
+import { parseWhole } from "#cli/options/arguments.ts";
+import {
+  type OverrideOptions,
+  overridesOf,
+  withOverrideOptions,
+} from "#cli/options/override-options.ts";
+import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import { readConfig } from "#config/config.ts";
 import type { AccessWishes } from "#config/contexts.ts";
 import type { Override } from "#job/job-file-overrides.ts";
 import { parseDurationSeconds } from "#job/units.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { type SubmitRequest, submitRequestSchema } from "#protocol/submit.ts";
-import { parseWhole } from "./arguments.ts";
-import { jobNameOf } from "./client/job-name.ts";
-import { submitFile } from "./client/submit-file.ts";
 import { UsageError } from "./exit-code.ts";
-import { type OverrideOptions, overridesOf, withOverrideOptions } from "./override-options.ts";
-import { SERVICE_HELP, withServiceOptions } from "./service-options.ts";
 
 const HELP_AFTER = `
 Uploads the job's inputs as far as the service lacks them, queues the job and

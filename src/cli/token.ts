@@ -1,19 +1,19 @@
 import { rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { ageOf } from "#cli/client/ages.ts";
+import { type Column, tableOf, terminalWidth } from "#cli/client/columns.ts";
+import { withServiceOptions } from "#cli/options/service-options.ts";
+import { serviceFolder } from "#cli/service/service-state.ts";
+import { deskOfService, openTokenDesk, type TokenDesk } from "#cli/service/token-desk.ts";
 import { readConfig } from "#config/config.ts";
 import { type AccessWishes, readServiceAccess } from "#config/contexts.ts";
 import { printable } from "#lib/printable.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { ROLES, type Role, type TokenView, tokenRequestSchema } from "#protocol/token.ts";
 import { tokenId } from "#protocol/values.ts";
-import { ageOf } from "./client/ages.ts";
-import { type Column, tableOf, terminalWidth } from "./client/columns.ts";
 import { UsageError } from "./exit-code.ts";
 import { printAnswer } from "./print-answer.ts";
-import { withServiceOptions } from "./service-options.ts";
-import { serviceFolder } from "./service-state.ts";
-import { deskOfService, openTokenDesk, type TokenDesk } from "./token-desk.ts";
 
 const HELP_AFTER = `
 The service is the one of --state, --service or --context, or of the

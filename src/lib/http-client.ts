@@ -127,12 +127,23 @@ async function answerTo(
   signal.addEventListener("abort", onAbort, { once: true });
   asking.on("close", () => signal.removeEventListener("abort", onAbort));
   if (body !== undefined && typeof body === "object" && "open" in body) {
+    const { bytes } = body;
     // An answer may come before all is sent, which ends the stream early and is no error.
-    pipeline(body.open(), asking).catch(reject);
+    pipeline(body.open(), (pieces) => inFull(pieces, bytes), asking).catch(reject);
   } else {
     asking.end(body);
   }
   return await promise;
+}
+
+/** A file that became shorter since it was measured would leave the server waiting for the rest. */
+async function* inFull(pieces: AsyncIterable<Uint8Array>, bytes: number) {
+  let sent = 0;
+  for await (const piece of pieces) {
+    sent += piece.length;
+    yield piece;
+  }
+  if (sent !== bytes) throw new Error(`the body has ${sent} bytes and not ${bytes}`);
 }
 
 function lengthOf(body: HttpBody | undefined): number | undefined {

@@ -4,7 +4,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Host } from "#cli/run-job-file.ts";
+import type { Host } from "#cli/run/run-job-file.ts";
 import type { AttemptOrder, AttemptReport, Journal } from "#host/runner/attempt.ts";
 import { stepLogPath } from "#host/runner/results-folder.ts";
 import { Fault } from "#job/fault.ts";

@@ -1,5 +1,5 @@
 import { explainError } from "#cli/exit-code.ts";
-import { runJobFile } from "#cli/run-job-file.ts";
+import { runJobFile } from "#cli/run/run-job-file.ts";
 import { readConfig } from "#config/config.ts";
 import { fakeHost } from "#test/fakes/fake-host.ts";
 

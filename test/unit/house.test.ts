@@ -24,12 +24,12 @@ const DOORS: Record<string, readonly string[]> = {
   // Commands that ask a job service: neither this host nor the service's own rooms.
   "cli/client": [
     "cli/exit-code.ts",
-    "cli/input-notes.ts",
-    "cli/open-screen.ts",
+    "cli/run/input-notes.ts",
+    "cli/run/open-screen.ts",
     "cli/print-answer.ts",
-    "cli/service-state.ts",
+    "cli/service/service-state.ts",
     "cli/signals.ts",
-    "cli/summary.ts",
+    "cli/run/summary.ts",
     "host/narration",
     "config",
     "protocol",

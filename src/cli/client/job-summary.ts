@@ -1,5 +1,5 @@
 import { EXIT_CODES, exitCodeOf } from "#cli/exit-code.ts";
-import { explain } from "#cli/summary.ts";
+import { explain } from "#cli/run/summary.ts";
 import type { Screen, Tone } from "#host/narration/screen.ts";
 import { printable } from "#lib/printable.ts";
 import { bytesInWords, durationInWords } from "#lib/words.ts";

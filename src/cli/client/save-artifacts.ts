@@ -1,6 +1,6 @@
 import { EXIT_CODES } from "#cli/exit-code.ts";
-import { openScreen } from "#cli/open-screen.ts";
 import { printAnswer } from "#cli/print-answer.ts";
+import { openScreen } from "#cli/run/open-screen.ts";
 import { cancelOnSignals } from "#cli/signals.ts";
 import type { Config } from "#config/config.ts";
 import type { AccessWishes } from "#config/contexts.ts";

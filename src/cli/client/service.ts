@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "#cli/exit-code.ts";
-import { SERVICE_NAMES, serviceFolder } from "#cli/service-state.ts";
+import { SERVICE_NAMES, serviceFolder } from "#cli/service/service-state.ts";
 import { readConfig } from "#config/config.ts";
 import { type AccessWishes, readServiceAccess, type ServiceAccess } from "#config/contexts.ts";
 import { ServiceClient } from "#protocol/service-client.ts";

@@ -1,7 +1,7 @@
 import { EXIT_CODES } from "#cli/exit-code.ts";
-import { inputNotes } from "#cli/input-notes.ts";
-import { openScreen } from "#cli/open-screen.ts";
 import { printAnswer } from "#cli/print-answer.ts";
+import { inputNotes } from "#cli/run/input-notes.ts";
+import { openScreen } from "#cli/run/open-screen.ts";
 import { cancelOnSignals } from "#cli/signals.ts";
 import type { Config } from "#config/config.ts";
 import type { AccessWishes } from "#config/contexts.ts";

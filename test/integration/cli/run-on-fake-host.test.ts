@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { VerdictDocument } from "#cli/verdict-schema.ts";
+import type { VerdictDocument } from "#cli/run/verdict-schema.ts";
 import { machineName } from "#job/machine-name.ts";
 import { eventually } from "#test/kit/eventually.ts";
 

@@ -67,6 +67,14 @@ test("asks by the table of routes: JSON, bytes in pieces, ranges, and nothing to
   expect(await buffer(got.body)).toEqual(content.subarray(299_990));
 });
 
+test("a body that ends before its length is an error at once, not a request that hangs", async () => {
+  await using room = await ServiceRoom.open();
+  using ada = await clientOf(room, "ada", "submitter");
+  const bytes = { bytes: 1000, open: () => Readable.from([Buffer.alloc(10)]) };
+  const question = { path: { sha256: "a1".repeat(32) }, query: { offset: 0, total: 1000 } };
+  await expect(ada.have("writeInput", { ...question, bytes, signal })).rejects.toThrow(NoAnswer);
+});
+
 test("what the service refuses is said in words, with HEAD by its status", async () => {
   await using room = await ServiceRoom.open();
   using ada = await clientOf(room, "ada", "submitter");

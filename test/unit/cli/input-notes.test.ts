@@ -1,7 +1,7 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { inputNotes } from "#cli/input-notes.ts";
+import { inputNotes } from "#cli/run/input-notes.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
 const NEVER = new AbortController().signal;

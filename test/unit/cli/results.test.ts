@@ -9,9 +9,9 @@ import {
   makeResultsFolder,
   removeResultsFolder,
   writeVerdict,
-} from "#cli/results.ts";
-import { type RunFacts, verdictDocument } from "#cli/verdict-document.ts";
-import { verdictDocumentSchema } from "#cli/verdict-schema.ts";
+} from "#cli/run/results.ts";
+import { type RunFacts, verdictDocument } from "#cli/run/verdict-document.ts";
+import { verdictDocumentSchema } from "#cli/run/verdict-schema.ts";
 import type { AttemptReport } from "#host/runner/attempt.ts";
 import { Fault } from "#job/fault.ts";
 import { NEXT_PHASES } from "#job/phase.ts";

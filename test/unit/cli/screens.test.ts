@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LiveScreen } from "#cli/live-screen.ts";
+import { LiveScreen } from "#cli/run/live-screen.ts";
 import { PlainScreen } from "#host/narration/plain-screen.ts";
 import type { Screen, ScreenOptions } from "#host/narration/screen.ts";
 import { TerminalOutput } from "#lib/terminal-output.ts";

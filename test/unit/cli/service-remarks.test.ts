@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { serviceRemarks } from "#cli/service-remarks.ts";
+import { serviceRemarks } from "#cli/service/service-remarks.ts";
 import type { Log } from "#lib/log.ts";
 import { isSlow, isTelling } from "#service/api/remarks.ts";
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { readDaemonSettings } from "#cli/daemon-settings.ts";
-import { readServiceSettings } from "#cli/service-settings.ts";
+import { readDaemonSettings } from "#cli/daemon/daemon-settings.ts";
+import { readServiceSettings } from "#cli/service/service-settings.ts";
 import { LIMITS } from "#service/api/limits.ts";
 import { RETENTION } from "#service/upkeep/retention.ts";
 

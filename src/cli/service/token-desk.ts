@@ -1,4 +1,8 @@
 import { join } from "node:path";
+import { ask } from "#cli/client/ask.ts";
+import { serviceHere } from "#cli/client/service.ts";
+import { explained } from "#cli/client/service-error.ts";
+import { UsageError } from "#cli/exit-code.ts";
 import type { ServiceAccess } from "#config/contexts.ts";
 import { NoAnswer } from "#lib/http-client.ts";
 import { Refused } from "#protocol/refused.ts";
@@ -7,10 +11,6 @@ import type { Role, TokenView } from "#protocol/token.ts";
 import { newToken } from "#service/api/new-token.ts";
 import { StoreError } from "#service/ports.ts";
 import { SqliteStore } from "#service/store/sqlite-store.ts";
-import { ask } from "./client/ask.ts";
-import { serviceHere } from "./client/service.ts";
-import { explained } from "./client/service-error.ts";
-import { UsageError } from "./exit-code.ts";
 import { CLOCK, LEASE_SECONDS, SERVICE_NAMES } from "./service-state.ts";
 
 /** Who hands out tokens: a service that runs, or its database when it does not. */

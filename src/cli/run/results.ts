@@ -1,11 +1,11 @@
 import { access, constants, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, extname, join, resolve } from "node:path";
+import { UsageError } from "#cli/exit-code.ts";
 import { RESULT_NAMES } from "#host/runner/results-folder.ts";
 import { Fault } from "#job/fault.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import { makeFolders } from "#lib/make-folders.ts";
 import { printable } from "#lib/printable.ts";
-import { UsageError } from "./exit-code.ts";
 import type { VerdictDocument } from "./verdict-schema.ts";
 
 const NAME_LENGTH_MAX = 64;

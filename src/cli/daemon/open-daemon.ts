@@ -1,5 +1,8 @@
 import { cpus, release } from "node:os";
 import { join } from "node:path";
+import { UsageError } from "#cli/exit-code.ts";
+import { type OpenHouse, openHouse } from "#cli/this-host/house.ts";
+import { listMachines } from "#cli/this-host/our-machines.ts";
 import type { DaemonConfig } from "#config/daemon-config.ts";
 import { openLocalApi } from "#host/api/local-api.ts";
 import { LOCAL_SOCKET } from "#host/api/local-routes.ts";
@@ -12,9 +15,6 @@ import { FileLock } from "#lib/file-lock.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
 import type { DaemonSettings, ServiceToUse } from "./daemon-settings.ts";
 import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
-import { UsageError } from "./exit-code.ts";
-import { type OpenHouse, openHouse } from "./house.ts";
-import { listMachines } from "./our-machines.ts";
 import type { Household, Started } from "./stay.ts";
 
 const LIST_MS = 30_000;

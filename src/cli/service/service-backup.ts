@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { BrokenError, UsageError } from "#cli/exit-code.ts";
 import { readConfig } from "#config/config.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { makeFolders } from "#lib/make-folders.ts";
@@ -10,7 +11,6 @@ import { bytesInWords, durationInWords } from "#lib/words.ts";
 import { BackupFiles } from "#service/files/backup-files.ts";
 import { StoreError } from "#service/ports.ts";
 import { Snapshot } from "#service/store/snapshot.ts";
-import { BrokenError, UsageError } from "./exit-code.ts";
 import { readServiceSettings, type ServiceOptions } from "./service-settings.ts";
 import { SERVICE_NAMES, serviceFolder } from "./service-state.ts";
 

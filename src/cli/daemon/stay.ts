@@ -1,10 +1,10 @@
+import { cancelOnSignals } from "#cli/signals.ts";
 import { readConfig } from "#config/config.ts";
 import { readSupervisor, type SupervisorConfig } from "#config/supervisor-config.ts";
 import { type Log, openLog } from "#lib/log.ts";
 import type { Level, LineForm } from "#lib/log-line.ts";
 import { Notifier } from "#lib/notify.ts";
 import { keepAlive } from "#lib/watchdog.ts";
-import { cancelOnSignals } from "./signals.ts";
 
 /** A stop takes no longer, whatever hangs. */
 const STOP_MS = 10_000;

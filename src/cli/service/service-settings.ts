@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { UsageError } from "#cli/exit-code.ts";
 import { readConfig } from "#config/config.ts";
 import { readConfigFile } from "#config/config-file.ts";
 import { defaultsOf } from "#config/config-value.ts";
@@ -13,7 +14,6 @@ import { readRegularFile, type UnreadableError } from "#lib/read-regular-file.ts
 import { LIMITS, type Limits } from "#service/api/limits.ts";
 import type { Certificate } from "#service/api/listener.ts";
 import type { Retention } from "#service/upkeep/retention.ts";
-import { UsageError } from "./exit-code.ts";
 import { serviceFolder } from "./service-state.ts";
 
 /** The options of `testbed service`, as commander gives them. */

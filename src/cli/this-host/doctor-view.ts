@@ -32,7 +32,7 @@ export async function thisHost(config: Config): Promise<HostView & AsyncDisposab
     programFolders: PROGRAM_FOLDERS,
     // sd_booted(3) looks at the same folder.
     hasSystemd: await exists("/run/systemd/system"),
-    setupFolder: new URL("../../setup", import.meta.url).pathname,
+    setupFolder: new URL("../../../setup", import.meta.url).pathname,
     libvirt: once(async () => await ask(connected, signal)),
     emulator: once(async () => await emulatorOf(await connected(), signal)),
     acceleration: async () =>

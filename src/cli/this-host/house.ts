@@ -8,7 +8,7 @@ import { openStateFolder, STATE_NAMES, type StateFolder } from "#host/runner/sta
 import { Fault } from "#job/fault.ts";
 
 /** The recipes that ship with testbed. */
-const SHIPPED_IMAGES = new URL("../../images", import.meta.url).pathname;
+const SHIPPED_IMAGES = new URL("../../../images", import.meta.url).pathname;
 
 /** Every room of the host, built from configuration. Disposing closes the connections to libvirt. */
 export type OpenHouse = House & { readonly images: LocalImages } & AsyncDisposable;

@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openService } from "#cli/service/open-service.ts";
+import type { ServiceSettings } from "#cli/service/service-settings.ts";
+import { SERVICE_NAMES } from "#cli/service/service-state.ts";
+import { openTokenDesk } from "#cli/service/token-desk.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import type { HttpTarget } from "#lib/http-client.ts";
 import { LOCAL } from "./daemon-settings.ts";
-import { openService } from "./open-service.ts";
-import type { ServiceSettings } from "./service-settings.ts";
-import { SERVICE_NAMES } from "./service-state.ts";
 import type { Household, Started } from "./stay.ts";
-import { openTokenDesk } from "./token-desk.ts";
 
 /** A service that can be asked. */
 export type ServiceInUse = Pick<Started, "answers"> & {

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import type { Household, Started } from "#cli/daemon/stay.ts";
+import { UsageError } from "#cli/exit-code.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import {
   type ListenAddress,
@@ -17,12 +19,10 @@ import { FreeSpace } from "#service/files/free-space.ts";
 import { LogFiles } from "#service/files/log-files.ts";
 import { StoreError } from "#service/ports.ts";
 import { SqliteStore } from "#service/store/sqlite-store.ts";
-import { UsageError } from "./exit-code.ts";
 import { serviceRemarks } from "./service-remarks.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 import { CLOCK, SERVICE_NAMES } from "./service-state.ts";
 import { keepInOrder, retentionFor } from "./service-upkeep.ts";
-import type { Household, Started } from "./stay.ts";
 
 const EXPIRE_MS = 1000;
 /** What fails each second is said once a minute. */

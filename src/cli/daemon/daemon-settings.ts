@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { readServiceSettings, type ServiceSettings } from "#cli/service/service-settings.ts";
 import { type Config, readConfig } from "#config/config.ts";
 import { ConfigError } from "#config/config-error.ts";
 import { readConfigFile } from "#config/config-file.ts";
@@ -12,7 +13,6 @@ import {
 import { readTokenFile } from "#config/secret-file.ts";
 import type { HttpTarget } from "#lib/http-client.ts";
 import { readRegularFile } from "#lib/read-regular-file.ts";
-import { readServiceSettings, type ServiceSettings } from "./service-settings.ts";
 
 /** Which service, and as whom. */
 export type ServiceToUse =

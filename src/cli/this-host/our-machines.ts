@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { UsageError } from "#cli/exit-code.ts";
 import {
   MACHINE_FILES,
   type MachineRecord,
@@ -9,7 +10,6 @@ import type { Hypervisor } from "#host/runner/ports.ts";
 import type { StateFolder } from "#host/runner/state-folder.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { printable } from "#lib/printable.ts";
-import { UsageError } from "./exit-code.ts";
 
 /** A machine of this installation, as people see it. */
 export type OurMachine = {

@@ -1,5 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
+import { EXIT_CODES, exitCodeOf } from "#cli/exit-code.ts";
+import { printAnswer } from "#cli/print-answer.ts";
+import { cancelOnSignals } from "#cli/signals.ts";
 import type { Config } from "#config/config.ts";
 import { Narrator } from "#host/narration/narrator.ts";
 import type { Screen } from "#host/narration/screen.ts";
@@ -11,17 +14,14 @@ import type { Override } from "#job/job-file-overrides.ts";
 import { machineName } from "#job/machine-name.ts";
 import type { JobSpec } from "#job/spec.ts";
 import { printable } from "#lib/printable.ts";
-import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { inputNotes } from "./input-notes.ts";
 import { openScreen } from "./open-screen.ts";
-import { printAnswer } from "./print-answer.ts";
 import {
   defaultResultsFolder,
   makeResultsFolder,
   removeResultsFolder,
   writeVerdict,
 } from "./results.ts";
-import { cancelOnSignals } from "./signals.ts";
 import { summarize } from "./summary.ts";
 import { verdictDocument } from "./verdict-document.ts";
 import type { VerdictDocument } from "./verdict-schema.ts";

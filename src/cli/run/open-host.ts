@@ -1,6 +1,6 @@
+import { openHouse } from "#cli/this-host/house.ts";
 import type { Config } from "#config/config.ts";
 import { runAttempts } from "#host/runner/run-attempts.ts";
-import { openHouse } from "./house.ts";
 import type { Host } from "./run-job-file.ts";
 
 /** This host as `testbed run` needs it. */

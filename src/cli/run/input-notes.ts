@@ -1,7 +1,7 @@
+import { UsageError } from "#cli/exit-code.ts";
 import type { Input } from "#job/spec.ts";
 import { printable } from "#lib/printable.ts";
 import { type StrayLink, strayLinks } from "#lib/stray-links.ts";
-import { UsageError } from "./exit-code.ts";
 
 const LINKS_NAMED_MAX = 5;
 
