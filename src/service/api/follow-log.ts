@@ -2,19 +2,13 @@ import { Bell } from "#lib/bell.ts";
 import type { LogKey } from "#service/file-ports.ts";
 import type { JobGlance } from "#service/ports.ts";
 import type { ServerEvent } from "./ask.ts";
-import type { LogPlace } from "./log-place.ts";
+import { isOver, type LogPlace } from "./log-place.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
 import { readAll } from "./read-all.ts";
 import type { Rooms } from "./rooms.ts";
 
 /** The longest piece of a log in one event, before base64. */
 const PIECE_BYTES_MAX = 64 * 1024;
-
-/** Whether nothing more comes of an attempt. */
-export function isOver({ state, attemptList }: JobGlance, number: number): boolean {
-  const attempt = attemptList.find((one) => one.number === number);
-  return attempt === undefined ? state === "settled" : attempt.state !== "live";
-}
 
 /** The pieces of a log after an offset, until its attempt is over; an event's id tells the offset after it. */
 export async function* followLog(

@@ -1,9 +1,9 @@
 import { Bell } from "#lib/bell.ts";
 import type { JobGlance } from "#service/ports.ts";
 import type { HandlersOf, ServerEvent } from "./ask.ts";
-import { followLog, isOver } from "./follow-log.ts";
+import { followLog } from "./follow-log.ts";
 import { glanceFor } from "./job-handlers.ts";
-import { placeOf } from "./log-place.ts";
+import { isOver, placeOf } from "./log-place.ts";
 import { ALIVE_MS, LOOK_AGAIN_MS } from "./pace.ts";
 import { Refusal } from "./refusal.ts";
 import type { Rooms } from "./rooms.ts";

@@ -1,5 +1,4 @@
 import type { JobGlance } from "#service/ports.ts";
-import { isOver } from "./follow-log.ts";
 
 /** From where a log is followed, and how its events are numbered. */
 export type LogPlace = {
@@ -31,4 +30,10 @@ export async function placeOf(
   const goesOn = job.attempts > attempt || job.state !== "settled";
   const place = isRead && goesOn ? { attempt: attempt + 1, after: 0 } : { attempt, after };
   return { ...place, idOf: (at) => `${place.attempt}-${at}` };
+}
+
+/** Whether nothing more comes of an attempt. */
+export function isOver({ state, attemptList }: JobGlance, number: number): boolean {
+  const attempt = attemptList.find((one) => one.number === number);
+  return attempt === undefined ? state === "settled" : attempt.state !== "live";
 }
