@@ -50,8 +50,11 @@ export class NoAnswer extends Error {
 /** Servers of ours say something on every stream at least every 15 s. */
 const SILENCE_MS = 60_000;
 
-/** What waits to be answered at once; more wait here. */
-const SOCKETS_MAX = 16;
+/**
+ * Connections at once; what is asked beyond them waits here. A daemon has three questions open for each of its 64 machines, and a
+ * service holds one of them for a minute: with fewer connections the others would wait for it.
+ */
+const SOCKETS_MAX = 256;
 
 /**
  * Asks one server, over connections that are kept. Node's own client: undici takes 29 MB more memory, which a daemon that

@@ -10,6 +10,8 @@ export class Refused extends Error {
   readonly status: number;
   /** Undefined when it is no problem of this protocol: a proxy's page, a newer service. */
   readonly slug: ProblemSlug | undefined;
+  /** Whether this came from something else than a job service: a proxy's page, another server. */
+  readonly isForeign: boolean;
   /** With `wrong-offset`: how much there is. */
   readonly haveBytes: number | undefined;
   /** With `inputs-missing`: digests. */
@@ -21,6 +23,7 @@ export class Refused extends Error {
     super(message);
     this.status = status;
     this.slug = more.slug;
+    this.isForeign = more.isForeign ?? false;
     this.haveBytes = more.haveBytes;
     this.missing = more.missing ?? [];
     this.retryAfterSeconds = more.retryAfterSeconds;
@@ -28,7 +31,7 @@ export class Refused extends Error {
 
   /** Whether the same question may be answered later: the service is busy, starting, full or behind a broken proxy. */
   get isPassing(): boolean {
-    return PASSING.has(this.status) && this.slug !== "bug";
+    return PASSING.has(this.status) && this.slug !== "bug" && this.slug !== "over-quota";
   }
 }
 
@@ -38,15 +41,21 @@ const PASSING: ReadonlySet<number> = new Set([408, 429, 502, 503, 504, 507]);
 export function readRefusal({ status, headers }: HttpAnswer, text: string): Refused {
   const retryAfter = Number(headers["retry-after"]);
   const problem = parse(text);
-  const name = String(problem["type"]).replace(PREFIX, "");
-  const slug = Object.hasOwn(PROBLEMS, name) ? (name as ProblemSlug) : slugOfStatus(status, text);
+  const name = String(problem["type"]);
+  const known = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : "";
+  const slug = Object.hasOwn(PROBLEMS, known) ? (known as ProblemSlug) : slugOfStatus(status, text);
   const { haveBytes, missing } = problem;
   return new Refused(status, messageOf(problem, status), {
     slug,
-    haveBytes: Number.isSafeInteger(haveBytes) ? (haveBytes as number) : undefined,
+    isForeign: slug === undefined && text !== "" && !name.startsWith(PREFIX),
+    haveBytes: isCount(haveBytes) ? haveBytes : undefined,
     missing: Array.isArray(missing) ? missing.map(String) : [],
     retryAfterSeconds: Number.isFinite(retryAfter) ? retryAfter : undefined,
   });
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** An answer to HEAD has no body; the status alone must do where only one problem has it. */

@@ -83,8 +83,9 @@ export class ServiceClient implements Disposable {
   async have<N extends RouteName>(name: N, question: Question<N>): Promise<Have> {
     const { headers, body } = await this.#ask(name, question);
     body.resume();
-    const haveBytes = Number(headers["testbed-have-bytes"]);
-    if (!Number.isSafeInteger(haveBytes))
+    const told = headers["testbed-have-bytes"];
+    const haveBytes = typeof told === "string" && /^[0-9]{1,16}$/.test(told) ? Number(told) : -1;
+    if (haveBytes < 0)
       throw new NoAnswer("what answers is no job service: it does not say how much it has");
     return { haveBytes, isComplete: headers["testbed-complete"] === "true" };
   }

@@ -105,6 +105,7 @@ export class Attempts {
       if (!this.#stop.aborted) this.#log.error("attempt went wrong", { ...about, error });
     } finally {
       this.#entries.delete(entry);
+      this.#bench.uplink.forget(folder.grant.lease);
       this.#onRoom();
     }
   }

@@ -66,7 +66,7 @@ export class Daemon {
 
   /** Works until `stop` aborts, then says what is left to be said within five seconds. Throws nothing that may pass. */
   async run(stop: AbortSignal): Promise<void> {
-    const { book, log, uplink } = this.#parts;
+    const { host, book, log, uplink } = this.#parts;
     for (const folder of await book.open()) this.#attempts.takeOver(folder);
     void this.#prepare(stop).catch((error: Error) => {
       if (stop.aborted) return;
@@ -77,7 +77,7 @@ export class Daemon {
     const attempts = this.#attempts;
     const offer = () => this.#offer();
     await takeLeases(
-      { uplink, book, attempts, log, offer, changed: () => this.#changed.signal },
+      { host, uplink, book, attempts, log, offer, changed: () => this.#changed.signal },
       stop,
     );
     log.info("takes nothing more", { attempts: attempts.views.length });

@@ -5,8 +5,8 @@ import { FAULTS } from "#job/fault.ts";
 import { printable } from "#lib/printable.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import { logsOf } from "./attempt-logs.ts";
+import { fitReport } from "./fit-report.ts";
 import { type ArtifactFile, type AttemptFolder, Fenced, NotTaken, type Uplink } from "./ports.ts";
-import { REFUSED_MAX, WHY_CHARACTERS_MAX } from "./verdict-report.ts";
 
 /** What came of it. `aside`: the service takes nothing more of it, and the evidence stays here. */
 export type Delivery =
@@ -26,10 +26,8 @@ export async function deliver(
 ): Promise<Delivery> {
   const { lease } = folder.grant;
   try {
-    for (const log of logsOf(folder)) {
-      await uplink.sendLog(lease, log, signal).then(undefined, unlessNotTaken);
-    }
-    const told = await sendArtifacts({ uplink, folder, report }, signal);
+    const lost = await sendLogs(uplink, folder, signal);
+    const told = fitReport(await sendArtifacts({ uplink, folder, report }, lost, signal));
     const job = await uplink.report(lease, told, signal).catch(async (error: unknown) => {
       if (!(error instanceof NotTaken)) throw error;
       return await uplink.report(lease, bare(report, error), signal);
@@ -49,18 +47,37 @@ type Parcel = {
   readonly report: VerdictReport;
 };
 
-/** Sends each content once; returns the report without those that were not taken. */
+/** Why, for each log that was not taken to its end. */
+async function sendLogs(
+  uplink: Uplink,
+  folder: AttemptFolder,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const lost = new Map<string, string>();
+  for (const log of logsOf(folder)) {
+    await uplink.sendLog(folder.grant.lease, log, signal).catch((error: unknown) => {
+      if (!(error instanceof NotTaken)) throw error;
+      lost.set(log.log, error.message);
+    });
+  }
+  return lost;
+}
+
+/**
+ * Sends each content once; returns the report without those that were not taken, nor the logs that were not: the service refuses a
+ * report that names what it does not have.
+ */
 async function sendArtifacts(
   { uplink, folder, report }: Parcel,
+  lostLogs: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<VerdictReport> {
   const { screenshot, ...rest } = report;
   const lost = new Map<string, string>();
   for (const file of await filesOf(folder, report)) {
     await uplink.sendArtifact(folder.grant.lease, file, signal).catch((error: unknown) => {
-      const isGone = (error as NodeJS.ErrnoException).code === "ENOENT";
-      if (!isGone && !(error instanceof NotTaken)) throw error;
-      lost.set(file.sha256, printable((error as Error).message, WHY_CHARACTERS_MAX));
+      if (!(error instanceof NotTaken)) throw error;
+      lost.set(file.sha256, error.message);
     });
   }
   const missing = report.artifacts.filter(({ sha256 }) => lost.has(sha256));
@@ -68,11 +85,16 @@ async function sendArtifacts(
     name: path,
     why: `not delivered: ${lost.get(sha256)}`,
   }));
+  const logs = [...lostLogs].map(([log, why]) => ({
+    name: `log ${log}`,
+    why: `not delivered to its end: ${why}`,
+  }));
   return {
     ...rest,
+    logs: report.logs.filter(({ log }) => !lostLogs.has(log)),
     ...(screenshot === undefined || lost.has(screenshot) ? {} : { screenshot }),
     artifacts: report.artifacts.filter(({ sha256 }) => !lost.has(sha256)),
-    refused: [...report.refused, ...refused].slice(0, REFUSED_MAX),
+    refused: [...logs, ...refused, ...report.refused],
   };
 }
 
@@ -96,14 +118,10 @@ async function filesOf(
 }
 
 /** What is said when the service refuses the report itself: a bug, of one side or the other, and never the end of the attempt's story. */
-function bare({ durationMs, logs }: VerdictReport, error: Error): VerdictReport {
+function bare({ durationMs }: VerdictReport, error: Error): VerdictReport {
   const message = printable(`the service did not take the report: ${error.message}`, 2000);
   const verdict = { kind: "broken", fault: { ...BUG, message, evidence: {} } } as const;
-  return { verdict, durationMs, logs, artifacts: [], phases: [], steps: [], refused: [] };
+  return { verdict, durationMs, logs: [], artifacts: [], phases: [], steps: [], refused: [] };
 }
 
 const BUG = { code: "bug", blame: FAULTS.bug.blame, retry: FAULTS.bug.retry } as const;
-
-function unlessNotTaken(error: unknown): void {
-  if (!(error instanceof NotTaken)) throw error;
-}

@@ -1,10 +1,13 @@
 import { Ended } from "#job/verdict.ts";
 import { Bell } from "#lib/bell.ts";
 import { type Grant, type RenewRequest, WAIT_SECONDS_MAX } from "#protocol/lease.ts";
-import type { Uplink } from "./ports.ts";
+import { Fenced, type Uplink } from "./ports.ts";
 
 /** What the service does not have yet is not counted: it asks for nothing but an order of size, and the logs follow within a second. */
 const SPOOLED = { logBytes: 0, artifactBytes: 0 } as const;
+
+/** A renewal that was to be held and is answered at once, by a service that stops or does not hold, is not repeated sooner. */
+const AGAIN_MS = 1_000;
 
 /**
  * A lease that is held: renewed at each phase, and by one request that the service holds until somebody cancels the job or a third
@@ -58,7 +61,11 @@ export class HeldLease implements Disposable {
   async #listen(): Promise<void> {
     const third = Math.floor(this.#grant.lengthSeconds / 3);
     const waitSeconds = Math.max(1, Math.min(third, WAIT_SECONDS_MAX));
-    while (!this.#isDone) await this.#renew({ waitSeconds });
+    while (!this.#isDone) {
+      const askedMs = performance.now();
+      await this.#renew({ waitSeconds });
+      await this.#pause(askedMs + AGAIN_MS - performance.now());
+    }
   }
 
   async #tellMoves(): Promise<void> {
@@ -82,17 +89,17 @@ export class HeldLease implements Disposable {
       if (cancel === undefined) return;
       this.#over.abort(new Ended("cancelled", cancel));
       // The service answers a cancelled lease at once; nothing more is to be heard of it but that it is fenced.
-      if (more.waitSeconds !== undefined) await this.#pause(more.waitSeconds);
+      if (more.waitSeconds !== undefined) await this.#pause(more.waitSeconds * 1000);
     } catch (error) {
-      if (signal.aborted) return;
-      // A lease that the service does not know is as good as lost.
+      // Whatever else a service has against a renewal: the attempt goes on until the lease is really lost.
+      if (signal.aborted || !(error instanceof Fenced)) return;
       this.#isLost = true;
       this.#over.abort(new Ended("cancelled", `the lease is lost: ${(error as Error).message}`));
     }
   }
 
-  async #pause(seconds: number): Promise<void> {
-    await new Bell().heard(seconds * 1000, this.#closing.signal);
+  async #pause(ms: number): Promise<void> {
+    await new Bell().heard(ms, this.#closing.signal);
   }
 }
 

@@ -41,6 +41,9 @@ export interface Uplink {
   /** Reports how the attempt ended; the lease is given back then. */
   report(lease: string, report: VerdictReport, signal: AbortSignal): Promise<"settled" | "queued">;
 
+  /** Nothing more is asked of this lease: what was remembered of it may go. Twice is safe. */
+  forget(lease: string): void;
+
   /** What the last question came to, for people: undefined when the service answered. */
   readonly trouble: string | undefined;
 }

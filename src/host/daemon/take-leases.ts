@@ -1,5 +1,6 @@
 import { Bell } from "#lib/bell.ts";
 import type { Log } from "#lib/log.ts";
+import { Seldom } from "#lib/seldom.ts";
 import type { LeaseRequest } from "#protocol/lease.ts";
 import type { Attempts } from "./attempts.ts";
 import { claimOf } from "./claim.ts";
@@ -10,10 +11,19 @@ const WAIT_SECONDS = { full: 10, free: 30 } as const;
 
 const AFTER_TROUBLE_MS = 10_000;
 
+/** An answer that comes so soon was no wait: the service stops, or another daemon asks under this host's name. */
+const AT_ONCE_MS = 1_000;
+const ASK_AGAIN_MS = 2_000;
+
+/** So many answers in a row that came at once are worth a word, now and then. */
+const AT_ONCE_MAX = 5;
+const SAY_EVERY_MS = 3_600_000;
+
 /** What the host says of itself when it asks for work; `waitSeconds` and `requestId` are the loop's affair. */
 export type Offer = Omit<LeaseRequest, "waitSeconds" | "requestId">;
 
 export type LeaseTaking = {
+  readonly host: string;
   readonly uplink: Uplink;
   readonly book: AttemptBook;
   readonly attempts: Attempts;
@@ -29,9 +39,19 @@ export type LeaseTaking = {
  * lives. A lease whose answer was lost comes with the next one, since the same request id is used until a lease is noted on disk.
  */
 export async function takeLeases(taking: LeaseTaking, stop: AbortSignal): Promise<void> {
+  const seldom = new Seldom(SAY_EVERY_MS, 1);
+  let atOnce = 0;
   while (!stop.aborted) {
     try {
-      await takeOne(taking, stop);
+      const outdated = taking.changed();
+      const askedMs = performance.now();
+      const isNothing = !(await takeOne(taking, outdated, stop));
+      const isAtOnce = isNothing && performance.now() - askedMs < AT_ONCE_MS;
+      atOnce = isAtOnce && !outdated.aborted ? atOnce + 1 : 0;
+      if (atOnce === 0) continue;
+      if (atOnce > AT_ONCE_MAX && seldom.take("") !== undefined)
+        taking.log.warn(WORD_OF_TWIN, { host: taking.host });
+      await new Bell().heard(ASK_AGAIN_MS, AbortSignal.any([stop, outdated]));
     } catch (error) {
       if (stop.aborted) return;
       taking.log.error("no work could be taken", { error });
@@ -40,11 +60,15 @@ export async function takeLeases(taking: LeaseTaking, stop: AbortSignal): Promis
   }
 }
 
+const WORD_OF_TWIN =
+  "the job service ends each wait for work at once; is there another daemon with this host's name and token?";
+
+/** Whether there was a lease. */
 async function takeOne(
-  { uplink, book, attempts, log, offer, changed }: LeaseTaking,
+  { uplink, book, attempts, log, offer }: LeaseTaking,
+  outdated: AbortSignal,
   stop: AbortSignal,
-): Promise<void> {
-  const outdated = changed();
+): Promise<boolean> {
   const offered = await offer();
   const waitSeconds = offered.free.slots > 0 ? WAIT_SECONDS.free : WAIT_SECONDS.full;
   const request = { ...offered, requestId: await book.requestId(), waitSeconds };
@@ -54,13 +78,14 @@ async function takeOne(
       if (outdated.aborted && !stop.aborted) return undefined;
       throw error;
     });
-  if (grant === undefined) return;
+  if (grant === undefined) return false;
   const folder = await book.begin(grant);
   const about = { job: grant.jobId, attempt: grant.attempt };
   if (folder === undefined) {
     log.warn("the service gave a lease again that was known here; it is not begun twice", about);
-    return;
+    return true;
   }
   log.info("attempt begins", { ...about, image: grant.job.image });
   attempts.begin(folder, claimOf(grant, offered.images));
+  return true;
 }

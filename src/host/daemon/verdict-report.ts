@@ -5,19 +5,12 @@ import { pipeline } from "node:stream/promises";
 import type { AttemptReport } from "#host/runner/attempt.ts";
 import { RESULT_NAMES } from "#host/runner/results-folder.ts";
 import type { Fault } from "#job/fault.ts";
-import { fitRefusal, fitVerdict } from "#job/fit-verdict.ts";
+import { fitVerdict } from "#job/fit-verdict.ts";
 import { reportOf } from "#job/verdict.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import { logSizes, logsOf } from "./attempt-logs.ts";
+import { fitReport } from "./fit-report.ts";
 import type { AttemptFolder } from "./ports.ts";
-
-/** What fits into a reason on the wire, once unprintable characters are written out. */
-export const WHY_CHARACTERS_MAX = 200;
-
-/** What was refused beyond this many is not told. */
-export const REFUSED_MAX = 1000;
-
-const ARTIFACTS_MAX = 10_000;
 
 /** What the service is told of an attempt that is over. All that a guest had a hand in is cut to what the wire takes. */
 export async function verdictReport(
@@ -27,22 +20,18 @@ export async function verdictReport(
 ): Promise<VerdictReport> {
   const { artifacts, refused, phases, steps, image, acceleration } = report;
   const screenshot = await digestOf(join(folder.results, RESULT_NAMES.screenshot));
-  const surplus = artifacts.slice(ARTIFACTS_MAX).map(({ path }) => ({
-    name: path,
-    why: `the service takes at most ${ARTIFACTS_MAX} artifacts of an attempt`,
-  }));
-  return {
+  return fitReport({
     verdict: fitVerdict(report.verdict),
     durationMs: Math.round(durationMs),
     phases: phases.map(({ phase, durationMs: took }) => ({ phase, durationMs: took })),
     steps: steps.map((step) => ({ ...step })),
-    artifacts: artifacts.slice(0, ARTIFACTS_MAX).map((artifact) => ({ ...artifact })),
-    refused: [...refused, ...surplus].slice(0, REFUSED_MAX).map(fitRefusal),
+    artifacts: artifacts.map((artifact) => ({ ...artifact })),
+    refused: refused.map((refusal) => ({ ...refusal })),
     logs: [...(await logSizes(logsOf(folder)))],
     ...(screenshot === undefined ? {} : { screenshot }),
     ...(image === undefined ? {} : { image }),
     ...(acceleration === undefined ? {} : { acceleration }),
-  };
+  });
 }
 
 /** The report of an attempt that never came to a machine, or whose daemon is gone: a fault, and what there is of logs. */

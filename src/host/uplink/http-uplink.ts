@@ -6,29 +6,42 @@ import {
   type Uplink,
 } from "#host/daemon/ports.ts";
 import { NoAnswer } from "#lib/http-client.ts";
-import { retry } from "#lib/retry.ts";
+import { type Pauses, retry } from "#lib/retry.ts";
 import type { Grant, LeaseRequest, RenewReply, RenewRequest } from "#protocol/lease.ts";
 import { Refused } from "#protocol/refused.ts";
 import type { ServiceClient } from "#protocol/service-client.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import type { WireInput } from "#protocol/wire-job.ts";
+import { checkGrant } from "./check-grant.ts";
 import { fetchInput } from "./fetch-input.ts";
 import { sendArtifact } from "./send-artifact.ts";
 import { LogSender } from "./send-log.ts";
 
-const PAUSES = { firstMs: 500, longestMs: 30_000 } as const;
+const PAUSES: Pauses = { firstMs: 500, longestMs: 30_000 };
 
-/** The job service over HTTP. */
+/** A service may ask for longer pauses, but not for any. */
+const RETRY_AFTER_MS_MAX = 300_000;
+
+/** A service that went wrong may be mended or restarted; after so many tries, some minutes, the question itself is thought to be the reason. */
+const BUGS_MAX = 10;
+
+/** The job service over HTTP. Only what says in the protocol's own words that it is final is believed to be: a proxy's page never is. */
 export class HttpUplink implements Uplink {
   readonly #client: ServiceClient;
   readonly #onTrouble: (trouble: string | undefined) => void;
   readonly #logs: LogSender;
+  readonly #pauses: Pauses;
   #trouble: string | undefined;
 
   /** `onTrouble` hears when the service is away, and undefined when it is back. */
-  constructor(client: ServiceClient, onTrouble: (trouble: string | undefined) => void) {
+  constructor(
+    client: ServiceClient,
+    onTrouble: (trouble: string | undefined) => void,
+    pauses: Pauses = PAUSES,
+  ) {
     this.#client = client;
     this.#onTrouble = onTrouble;
+    this.#pauses = pauses;
     this.#logs = new LogSender(client);
   }
 
@@ -38,13 +51,24 @@ export class HttpUplink implements Uplink {
 
   async take(request: LeaseRequest, signal: AbortSignal): Promise<Grant | undefined> {
     const waitMs = request.waitSeconds * 1000;
-    const ask = () => this.#client.json("takeLease", { json: request, waitMs, signal });
+    const ask = async () => {
+      return checkGrant(await this.#client.json("takeLease", { json: request, waitMs, signal }));
+    };
     return await this.#untilTaken(ask, signal);
   }
 
   async renew(lease: string, request: RenewRequest, signal: AbortSignal): Promise<RenewReply> {
-    const ask = () => this.#client.json("renewLease", { path: { lease }, json: request, signal });
-    return (await this.#untilTaken(ask, signal)) ?? { secondsLeft: 0 };
+    const waitMs = (request.waitSeconds ?? 0) * 1000;
+    const question = { path: { lease }, json: request, waitMs, signal };
+    const ask = async () => {
+      const reply = await this.#client.json("renewLease", question).catch((error: unknown) => {
+        // A lease that the service does not know is as good as lost.
+        if (error instanceof Refused && error.slug === "not-found") throw new Fenced(error.message);
+        throw error;
+      });
+      return reply ?? { secondsLeft: 0 };
+    };
+    return await this.#untilTaken(ask, signal);
   }
 
   async fetchInput(lease: string, input: WireInput, path: string, signal: AbortSignal) {
@@ -64,22 +88,29 @@ export class HttpUplink implements Uplink {
   async report(lease: string, report: VerdictReport, signal: AbortSignal) {
     const ask = () => this.#client.json("reportVerdict", { path: { lease }, json: report, signal });
     const reply = await this.#untilTaken(ask, signal);
-    this.#logs.forget(lease);
     return reply?.job ?? "settled";
   }
 
+  forget(lease: string): void {
+    this.#logs.forget(lease);
+  }
+
   async #untilTaken<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    let bugs = 0;
     const mayPass = (error: unknown) => {
-      if (error instanceof Refused && error.slug === "fenced") throw new Fenced(error.message);
-      const passes = error instanceof NoAnswer || (error instanceof Refused && error.isPassing);
-      if (passes || isToken(error)) {
-        this.#tell((error as Error).message);
-        return error instanceof Refused ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
+      if (error instanceof NoAnswer) {
+        this.#tell(error.message);
+        return 0;
       }
-      if (error instanceof Refused) throw new NotTaken(error.message, { cause: error });
-      return undefined;
+      if (!(error instanceof Refused)) return undefined;
+      if (error.slug === "fenced") throw new Fenced(error.message);
+      if (error.slug === "bug") bugs += 1;
+      if (bugs > BUGS_MAX || !maySoonBeTaken(error))
+        throw new NotTaken(error.message, { cause: error });
+      this.#tell(error.message);
+      return Math.min((error.retryAfterSeconds ?? 0) * 1000, RETRY_AFTER_MS_MAX);
     };
-    const done = await retry(work, mayPass, PAUSES, signal);
+    const done = await retry(work, mayPass, this.#pauses, signal);
     this.#tell(undefined);
     return done;
   }
@@ -91,7 +122,11 @@ export class HttpUplink implements Uplink {
   }
 }
 
-/** A token may be put right at the service without this host's doing: what was accepted is delivered then. */
-function isToken(error: unknown): boolean {
-  return error instanceof Refused && (error.status === 401 || error.status === 403);
+/**
+ * Whether asking again makes sense. A token may be put right at the service without this host's doing: what was accepted is
+ * delivered then. What is not in the protocol's words comes from something that stands before the service for a while.
+ */
+function maySoonBeTaken(error: Refused): boolean {
+  const isToken = error.status === 401 || error.status === 403;
+  return error.isPassing || error.isForeign || isToken || error.slug === "bug";
 }

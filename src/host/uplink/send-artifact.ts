@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { type ArtifactFile, NotTaken } from "#host/daemon/ports.ts";
 import { CHUNK_BYTES_MAX } from "#protocol/bytes-route.ts";
 import { Refused } from "#protocol/refused.ts";
@@ -10,18 +10,27 @@ type Order = {
   readonly file: ArtifactFile;
 };
 
-/** Sends a file by its digest, from what the service has of it on, in pieces that it takes; streamed. Twice is safe. */
+/**
+ * Sends a file by its digest, from what the service has of it on, in pieces that it takes; streamed. Twice is safe. Throws `NotTaken`
+ * when the file cannot be read or has another length, too: no later try would do better.
+ */
 export async function sendArtifact(order: Order, signal: AbortSignal): Promise<void> {
   const { client, lease, file } = order;
   const path = { lease, sha256: file.sha256 };
-  let { haveBytes, isComplete } = await client.have("haveArtifact", { path, signal });
+  let { haveBytes, isComplete } = await client
+    .have("haveArtifact", { path, signal })
+    .catch((error: unknown) => {
+      // An answer to HEAD has no words: whether it is the service's own is told by what it says to the bytes.
+      if (!(error instanceof Refused) || error.status !== 404) throw error;
+      return { haveBytes: 0, isComplete: false };
+    });
+  if (isComplete) return;
+  await using source = await openWhole(file);
   while (!isComplete) {
     const bytes = Math.min(CHUNK_BYTES_MAX, file.bytes - haveBytes);
     const start = haveBytes;
-    const body = {
-      bytes,
-      open: () => createReadStream(file.path, { start, end: Math.max(start, start + bytes - 1) }),
-    };
+    const span = { start, end: Math.max(start, start + bytes - 1), autoClose: false };
+    const body = { bytes, open: () => source.createReadStream(span) };
     const query = { offset: haveBytes, total: file.bytes };
     const question = { path, query, bytes: bytes === 0 ? "" : body, signal };
     try {
@@ -30,7 +39,17 @@ export async function sendArtifact(order: Order, signal: AbortSignal): Promise<v
       if (!(error instanceof Refused) || error.haveBytes === undefined) throw error;
       haveBytes = error.haveBytes;
     }
-    if (haveBytes === start && !isComplete)
+    if ((haveBytes === start || haveBytes > file.bytes) && !isComplete)
       throw new NotTaken(`the service takes no more of ${file.sha256} after ${start} bytes`);
   }
+}
+
+async function openWhole({ path, bytes }: ArtifactFile): Promise<FileHandle> {
+  const source = await open(path, "r").catch((cause: Error) => {
+    throw new NotTaken(`it cannot be read on its host: ${cause.message}`, { cause });
+  });
+  const { size } = await source.stat();
+  if (size === bytes) return source;
+  await source.close();
+  throw new NotTaken(`it has ${size} bytes on its host, and had ${bytes}`);
 }

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { LogFile } from "#host/daemon/ports.ts";
+import { NoAnswer } from "#lib/http-client.ts";
 import { Refused } from "#protocol/refused.ts";
 import type { ServiceClient } from "#protocol/service-client.ts";
 
@@ -29,10 +30,11 @@ export class LogSender {
       const want = Math.min(buffer.length, size - offset);
       const { bytesRead } = await file.read(buffer, 0, want, offset);
       if (bytesRead === 0) break;
-      offset = await this.#append(
-        { lease, log, offset, bytes: buffer.subarray(0, bytesRead) },
-        signal,
-      );
+      const bytes = buffer.subarray(0, bytesRead);
+      const have = await this.#append({ lease, log, offset, bytes }, signal);
+      // Else it would be asked again and again, without a pause.
+      if (have === offset) throw new NoAnswer(`the service has no more of log ${log} than before`);
+      offset = have;
       known.set(log, offset);
     }
     return offset;

@@ -103,3 +103,25 @@ test("an attempt that nobody ran to its end has a report, too", async () => {
   expect(violations(report)).toEqual([]);
   expect(report).toMatchObject({ durationMs: 0, verdict: { fault: { code: "host-restarted" } } });
 });
+
+test("a report of many files with long names is not longer than the wire takes, and says what is missing", async () => {
+  const folder = await attempt();
+  const path = (at: number) => `${"ä".repeat(500)}/${at}`;
+  const report = await verdictReport(
+    folder,
+    {
+      ...REPORT,
+      refused: Array.from({ length: 900 }, (_, at) => ({ name: path(at), why: "é".repeat(240) })),
+      artifacts: Array.from({ length: 10_000 }, (_, at) => ({
+        path: path(at),
+        bytes: 1,
+        sha256: "e".repeat(64),
+      })),
+    },
+    1,
+  );
+  expect(violations(report)).toEqual([]);
+  expect(Buffer.byteLength(JSON.stringify(report))).toBeLessThan(4 * 2 ** 20);
+  expect(report.artifacts.length).toBeGreaterThan(2000);
+  expect(report.refused.length).toBeGreaterThan(100);
+});
