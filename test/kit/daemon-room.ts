@@ -14,6 +14,8 @@ type Changes = {
   readonly parts?: Partial<DaemonParts>;
   /** Of something between it and the service. */
   readonly url?: string;
+  /** Name of a state folder that is not the host's usual one. */
+  readonly state?: string;
   readonly dial?: (paper: PaperDaemon) => void;
 };
 
@@ -41,9 +43,10 @@ export class DaemonRoom implements AsyncDisposable {
   }
 
   /** A daemon in this process, at work; `dial` turns its faults before it begins. */
-  async start(host: string, { parts, url, dial }: Changes = {}): Promise<PaperDaemon> {
+  async start(host: string, { parts, url, state, dial }: Changes = {}): Promise<PaperDaemon> {
     const order = await this.#order(host);
-    const paper = await paperDaemon({ ...order, url: url ?? order.url }, parts);
+    const place = { url: url ?? order.url, state: this.stateOf(state ?? host) };
+    const paper = await paperDaemon({ ...order, ...place }, parts);
     dial?.(paper);
     this.#running.push({ paper, done: paper.run() });
     return paper;

@@ -30,6 +30,7 @@ export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<Daem
     };
   const log = { info: say("info"), warn: say("warn"), error: say("error"), debug: say("debug") };
   const [hypervisor, guests, images] = [new FakeHypervisor(), new FakeGuests(), new FakeImages()];
+  const uplink = new HttpUplink(client, () => undefined);
   const daemon = new Daemon({
     host,
     hostCpus: 64,
@@ -40,7 +41,7 @@ export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<Daem
     acceleration: "tcg",
     logLimitBytes: 2 ** 20,
     house: { state, hypervisor, guests, images },
-    uplink: new HttpUplink(client, () => undefined),
+    uplink,
     images: async () => {
       const { name, version, digest, memoryMiBMin } = PAPER_IMAGE;
       return [{ name, version, digest, memoryMiBMin }];
@@ -53,6 +54,7 @@ export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<Daem
   const stop = new AbortController();
   return {
     daemon,
+    uplink,
     hypervisor,
     guests,
     images,

@@ -64,6 +64,8 @@ export class ServiceRoom implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly localSecret = newSecret();
   readonly bugs: unknown[] = [];
+  /** What was refused so that an operator would hear of it. */
+  readonly refused: string[] = [];
   hasSpace = true;
   /** False while somebody else holds what must be held to remove anything. */
   mayRemove = true;
@@ -141,7 +143,10 @@ export class ServiceRoom implements AsyncDisposable {
       version: "0.1.0",
       localSecret,
       limits: this.#limits,
-      remarks: { onBug: (error) => this.bugs.push(error) },
+      remarks: {
+        onBug: (error) => this.bugs.push(error),
+        onRefused: ({ operation, problem }) => this.refused.push(`${operation}: ${problem}`),
+      },
     });
     this.#open = { store, logs, api, upkeep };
     await api.listen({ kind: "unix", path: this.socket });

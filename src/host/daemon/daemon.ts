@@ -8,6 +8,7 @@ import type { Log } from "#lib/log.ts";
 import { retry } from "#lib/retry.ts";
 import type { LeaseRequest, Room } from "#protocol/lease.ts";
 import { Attempts, type AttemptView } from "./attempts.ts";
+import { neighboursMiB } from "./neighbours.ts";
 import type { AttemptBook, DrainFlag } from "./ports.ts";
 import { hostFacts, type Limits, roomOf } from "./room.ts";
 import type { Workbench } from "./run-lease.ts";
@@ -15,6 +16,9 @@ import { type Offer, takeLeases } from "./take-leases.ts";
 
 const DAY_MS = 86_400_000;
 const FLUSH_MS = 4_000;
+
+/** libvirt lists machines in a moment; one that takes so long starts none either. */
+const LIBVIRT_MS = 10_000;
 const PAUSES = { firstMs: 1_000, longestMs: 60_000 } as const;
 
 /** What a daemon is made of. */
@@ -57,6 +61,9 @@ export class Daemon {
   #changed = new AbortController();
   #acceleration: "kvm" | "tcg" | undefined;
   #notReady: string | undefined = "it is starting";
+  /** What is wrong with libvirt since it was asked last. */
+  #libvirtTrouble: string | undefined;
+  #neighboursMiB = 0;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
@@ -105,7 +112,7 @@ export class Daemon {
     const attempts = this.#attempts.views;
     const { trouble } = uplink;
     const { drained } = this.#parts.drain;
-    const why = drained?.why ?? this.#notReady ?? hold;
+    const why = drained?.why ?? this.#notReady ?? this.#libvirtTrouble ?? hold;
     const isIdle = this.#attempts.claims.length === 0;
     const state =
       drained === undefined
@@ -130,11 +137,11 @@ export class Daemon {
   /** Sweeps what an earlier daemon left, and finds out how machines run here. libvirt may be away for a while. */
   async #prepare(stop: AbortSignal): Promise<void> {
     const { house, acceleration, mayEmulate, log } = this.#parts;
+    // Whatever it is: an admin mends it, or it passes, and nobody should have to start the daemon again.
     const mayPass = (error: unknown) => {
-      const { code, message } = Fault.from(error);
       log.warn("this host is not ready yet", { error });
-      this.#notReady = message;
-      return code === "bug" ? undefined : 0;
+      this.#notReady = Fault.from(error).message;
+      return 0;
     };
     const found = await retry(
       async () => {
@@ -179,9 +186,11 @@ export class Daemon {
   }
 
   async #offer(): Promise<Offer> {
-    const { host, versions, images, labels } = this.#parts;
+    const { host, versions, images, labels, drain } = this.#parts;
+    await this.#lookAround();
     const { capacity, free } = await this.#room();
-    const isClosed = this.#parts.drain.drained !== undefined || this.#notReady !== undefined;
+    const trouble = this.#notReady ?? this.#libvirtTrouble;
+    const isClosed = drain.drained !== undefined || trouble !== undefined;
     return {
       host,
       versions,
@@ -193,9 +202,24 @@ export class Daemon {
     };
   }
 
+  /** Before each offer: a host whose libvirt is away would take one job after the other, and break them all. */
+  async #lookAround(): Promise<void> {
+    const { house, log } = this.#parts;
+    const before = this.#libvirtTrouble;
+    try {
+      this.#neighboursMiB = await neighboursMiB(house, AbortSignal.timeout(LIBVIRT_MS));
+      this.#libvirtTrouble = undefined;
+      if (before !== undefined) log.info("libvirt answers again", {});
+    } catch (error) {
+      this.#libvirtTrouble = `libvirt does not list its machines: ${(error as Error).message}`;
+      if (before === undefined) log.warn("no work is taken while libvirt is away", { error });
+    }
+  }
+
   async #room() {
     const { house, hostCpus, limits } = this.#parts;
-    return roomOf(limits, await hostFacts(house.state.path, hostCpus), this.#attempts.claims);
+    const about = { hostCpus, neighboursMiB: this.#neighboursMiB };
+    return roomOf(limits, await hostFacts(house.state.path, about), this.#attempts.claims);
   }
 
   #change(): void {

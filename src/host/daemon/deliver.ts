@@ -8,6 +8,9 @@ import { logsOf } from "./attempt-logs.ts";
 import { fitReport } from "./fit-report.ts";
 import { type ArtifactFile, type AttemptFolder, Fenced, NotTaken, type Uplink } from "./ports.ts";
 
+/** Artifacts on their way at once: thousands of small ones are a matter of round trips. */
+const AT_ONCE = 8;
+
 /** What came of it. `aside`: the service takes nothing more of it, and the evidence stays here. */
 export type Delivery =
   | { readonly kind: "delivered"; readonly job: "settled" | "queued" }
@@ -74,12 +77,18 @@ async function sendArtifacts(
 ): Promise<VerdictReport> {
   const { screenshot, ...rest } = report;
   const lost = new Map<string, string>();
-  for (const file of await filesOf(folder, report)) {
-    await uplink.sendArtifact(folder.grant.lease, file, signal).catch((error: unknown) => {
-      if (!(error instanceof NotTaken)) throw error;
-      lost.set(file.sha256, error.message);
-    });
-  }
+  const files = (await filesOf(folder, report)).values();
+  const carry = async () => {
+    for (const file of files) {
+      await uplink.sendArtifact(folder.grant.lease, file, signal).catch((error: unknown) => {
+        if (!(error instanceof NotTaken)) throw error;
+        lost.set(file.sha256, error.message);
+      });
+    }
+  };
+  const carriers = await Promise.allSettled(Array.from({ length: AT_ONCE }, carry));
+  const failed = carriers.find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
   const missing = report.artifacts.filter(({ sha256 }) => lost.has(sha256));
   const refused = missing.map(({ path, sha256 }) => ({
     name: path,

@@ -3,7 +3,7 @@ import { freemem, loadavg, totalmem } from "node:os";
 import type { Room } from "#protocol/lease.ts";
 
 /** QEMU's own memory beside the guest's; what admission counts for each machine, too. */
-const OVERHEAD_MIB = 192;
+export const OVERHEAD_MIB = 192;
 
 /** What this host may give to machines. */
 export type Limits = {
@@ -28,6 +28,8 @@ export type HostFacts = {
   readonly diskFreeMiB: number;
   /** Runnable tasks on average over a minute. */
   readonly load: number;
+  /** What machines that others made here take, QEMU's own included: `testbed run` on the same state folder, kept ones. */
+  readonly neighboursMiB: number;
 };
 
 /** What one attempt takes for itself. */
@@ -47,7 +49,8 @@ export function roomOf(
     memoryMiB: positive(memoryMiB),
     diskMiB: positive(facts.diskMiB - limits.diskReserveMiB),
   };
-  const unclaimedMiB = memoryMiB - sum((claim) => claim.memoryMiB + OVERHEAD_MIB);
+  const claimedMiB = sum((claim) => claim.memoryMiB + OVERHEAD_MIB);
+  const unclaimedMiB = memoryMiB - claimedMiB - facts.neighboursMiB;
   const unusedMiB = facts.availableMiB - limits.memoryReserveMiB - OVERHEAD_MIB;
   const hold = holdOf(limits, facts);
   const free = {
@@ -60,7 +63,10 @@ export function roomOf(
 }
 
 /** What is true of the host now; `folder` is where machines' disks grow. */
-export async function hostFacts(folder: string, hostCpus: number): Promise<HostFacts> {
+export async function hostFacts(
+  folder: string,
+  { hostCpus, neighboursMiB }: Pick<HostFacts, "hostCpus" | "neighboursMiB">,
+): Promise<HostFacts> {
   const { blocks, bavail, bsize } = await statfs(folder);
   return {
     hostCpus,
@@ -69,6 +75,7 @@ export async function hostFacts(folder: string, hostCpus: number): Promise<HostF
     diskMiB: Math.floor((blocks * bsize) / 2 ** 20),
     diskFreeMiB: Math.floor((bavail * bsize) / 2 ** 20),
     load: loadavg()[0] ?? 0,
+    neighboursMiB,
   };
 }
 

@@ -5,7 +5,6 @@ import type { AttemptBook, AttemptFolder } from "#host/daemon/ports.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { syncFolder, writeAtomically } from "#lib/atomic-file.ts";
 import { makeFolders } from "#lib/make-folders.ts";
-import type { Grant } from "#protocol/lease.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 
 /** Every name in an attempt's folder. */
@@ -49,12 +48,21 @@ export async function openAttemptBook(state: string): Promise<AttemptBook> {
     requestId = made;
     return made;
   };
+  /** Noted on disk, but the id that led to it could not be replaced yet: the same lease comes again, and begins then. */
+  const halfBegun = new Map<string, Begun>();
   return {
     requestId: async () => requestId ?? (await newRequestId()),
     begin: async (grant) => {
-      const begun = await begin(folder, grant);
+      const name = `${grant.jobId}-${grant.attempt}`;
+      if (!halfBegun.has(name)) {
+        const begun = { grant, begunAtMs: Date.now() };
+        if (await note(folder, name, begun)) halfBegun.set(name, begun);
+      }
+      await syncFolder(folder);
       await newRequestId();
-      return begun;
+      const begun = halfBegun.get(name);
+      halfBegun.delete(name);
+      return begun === undefined ? undefined : folderOf(folder, name, begun);
     },
     prune: () => prune(folder, Date.now()),
     open: async () => {
@@ -65,24 +73,22 @@ export async function openAttemptBook(state: string): Promise<AttemptBook> {
   };
 }
 
-async function begin(folder: string, grant: Grant): Promise<AttemptFolder | undefined> {
-  const name = `${grant.jobId}-${grant.attempt}`;
+/** Makes an attempt's folder, whole or not at all; false when there is one. */
+async function note(folder: string, name: string, begun: Begun): Promise<boolean> {
   const making = join(folder, `${MAKING}${name}`);
   await rm(making, { recursive: true, force: true });
   await mkdir(join(making, NAMES.results), { recursive: true, mode: 0o700 });
   await mkdir(join(making, NAMES.inputs), { mode: 0o700 });
-  const begun: Begun = { grant, begunAtMs: Date.now() };
   await writeAtomically(join(making, NAMES.grant), `${JSON.stringify(begun)}\n`, 0o600);
   try {
     await rename(making, join(folder, name));
   } catch (error) {
     await rm(making, { recursive: true, force: true });
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOTEMPTY" || code === "EEXIST") return undefined;
+    if (code === "ENOTEMPTY" || code === "EEXIST") return false;
     throw error;
   }
-  await syncFolder(folder);
-  return folderOf(folder, name, begun);
+  return true;
 }
 
 /** An attempt as it was left; undefined when it was set aside, or when its lease cannot be read: then nobody can be told of it. */

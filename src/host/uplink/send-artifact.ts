@@ -2,7 +2,10 @@ import { type FileHandle, open } from "node:fs/promises";
 import { type ArtifactFile, NotTaken } from "#host/daemon/ports.ts";
 import { CHUNK_BYTES_MAX } from "#protocol/bytes-route.ts";
 import { Refused } from "#protocol/refused.ts";
-import type { ServiceClient } from "#protocol/service-client.ts";
+import type { Have, ServiceClient } from "#protocol/service-client.ts";
+
+/** To send so much again costs less than to ask first whether it is there. */
+const UNASKED_BYTES_MAX = 64 * 1024;
 
 type Order = {
   readonly client: ServiceClient;
@@ -17,13 +20,7 @@ type Order = {
 export async function sendArtifact(order: Order, signal: AbortSignal): Promise<void> {
   const { client, lease, file } = order;
   const path = { lease, sha256: file.sha256 };
-  let { haveBytes, isComplete } = await client
-    .have("haveArtifact", { path, signal })
-    .catch((error: unknown) => {
-      // An answer to HEAD has no words: whether it is the service's own is told by what it says to the bytes.
-      if (!(error instanceof Refused) || error.status !== 404) throw error;
-      return { haveBytes: 0, isComplete: false };
-    });
+  let { haveBytes, isComplete } = await haveOf(order, signal);
   if (isComplete) return;
   await using source = await openWhole(file);
   while (!isComplete) {
@@ -36,12 +33,25 @@ export async function sendArtifact(order: Order, signal: AbortSignal): Promise<v
     try {
       ({ haveBytes, isComplete } = await client.have("writeArtifact", question));
     } catch (error) {
-      if (!(error instanceof Refused) || error.haveBytes === undefined) throw error;
+      // With a wrong digest all would be sent again, and again.
+      const isElsewhere = error instanceof Refused && error.slug === "wrong-offset";
+      if (!isElsewhere || error.haveBytes === undefined) throw error;
       haveBytes = error.haveBytes;
     }
     if ((haveBytes === start || haveBytes > file.bytes) && !isComplete)
       throw new NotTaken(`the service takes no more of ${file.sha256} after ${start} bytes`);
   }
+}
+
+async function haveOf({ client, lease, file }: Order, signal: AbortSignal): Promise<Have> {
+  const nothing = { haveBytes: 0, isComplete: false };
+  if (file.bytes <= UNASKED_BYTES_MAX) return nothing;
+  const path = { lease, sha256: file.sha256 };
+  return await client.have("haveArtifact", { path, signal }).catch((error: unknown) => {
+    // An answer to HEAD has no words: whether it is the service's own is told by what it says to the bytes.
+    if (!(error instanceof Refused) || error.status !== 404) throw error;
+    return nothing;
+  });
 }
 
 async function openWhole({ path, bytes }: ArtifactFile): Promise<FileHandle> {

@@ -33,6 +33,7 @@ const TELLING: readonly ProblemSlug[] = ["unauthenticated", "forbidden", "fenced
 /** Requests that wait for something, or that move any number of bytes. */
 const UNHURRIED: readonly string[] = [
   "takeLease",
+  "renewLease",
   "waitForJob",
   "listEvents",
   "readLog",

@@ -30,8 +30,9 @@ export async function renewLease(
     // First of all once more: it may have been cancelled before anybody listened.
     reply = await renew();
     const leftMs = endMs - performance.now();
-    if (reply.cancel !== undefined || leftMs <= 0 || gone.aborted)
-      return { status: 200, json: reply };
+    if (reply.cancel !== undefined || leftMs <= 0) return { status: 200, json: reply };
     await bell.heard(leftMs, gone);
+    // Nobody reads it: a host that has reported lets go of the renewal that it holds, and is not to be told off for it.
+    if (gone.aborted) return { status: 200, json: reply };
   }
 }

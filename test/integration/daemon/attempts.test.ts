@@ -199,3 +199,14 @@ test("no more at once than the host has room for", async () => {
   await open();
   for (const job of jobs) expect((await room.settled(job)).verdict).toBe("passed");
 });
+
+test("the renewal that was held when an attempt ended is nothing that the service's operator hears of", async () => {
+  const paper = await room.start("lab-1");
+  const job = await room.submit(["true"]);
+  await room.settled(job);
+  await eventually(async () => (await paper.daemon.status()).attempts.length === 0, 5000);
+  // It has answered everything then.
+  await room.service.stop();
+  expect(room.service.refused).toEqual([]);
+  await room.service.restart();
+});

@@ -87,12 +87,15 @@ test.for(Object.keys(LOST))(
       if (isLost) left -= 1;
       return isLost;
     });
-    const out = join(room.service.folder, "out.bin");
+    // Both run at once, and on paper all guests have the same files.
+    const out = (at: number) => join(room.service.folder, `out-${at}.bin`);
     await room.start("lab-1", { url: proxy.url });
     const jobs = [];
     for (let at = 0; at < 2; at += 1)
       jobs.push(
-        await room.submit([`echo ${at}; head -c 100000 /dev/zero >${out}`], { artifacts: [out] }),
+        await room.submit([`echo ${at}; head -c 100000 /dev/zero >${out(at)}`], {
+          artifacts: [out(at)],
+        }),
       );
     for (const [at, job] of jobs.entries()) {
       const detail = await room.settled(job);

@@ -193,3 +193,13 @@ test("an attempt that has used up its room for logs does not wait for more", asy
   const sending = uplink.sendLog(LEASE, { log: "output", path }, signal);
   await expect(sending).rejects.toBeInstanceOf(NotTaken);
 });
+
+test("an artifact that has another digest than it had is sent once", async () => {
+  const content = "x".repeat(100_000);
+  const { uplink, heard } = await uplinkTo(({ method }) =>
+    method === "HEAD" ? have(50_000) : problem(422, "wrong-digest", { haveBytes: 0 }),
+  );
+  const sending = uplink.sendArtifact(LEASE, await file(content), signal);
+  await expect(sending).rejects.toBeInstanceOf(NotTaken);
+  expect(heard.map(({ method }) => method)).toEqual(["HEAD", "PUT"]);
+});

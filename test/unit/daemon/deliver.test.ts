@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { deliver } from "#host/daemon/deliver.ts";
-import { NotTaken, type Uplink } from "#host/daemon/ports.ts";
+import { Fenced, NotTaken, type Uplink } from "#host/daemon/ports.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { compileSchema } from "#lib/validate.ts";
 import type { Grant } from "#protocol/lease.ts";
@@ -90,6 +90,33 @@ test("what the service does not take is left out of the report, which says so: a
   ]);
   expect(violations(reported[0])).toEqual([]);
   expect(existsSync(path)).toBe(false);
+});
+
+test("artifacts go several at a time, each content once, and a lost lease ends them all", async () => {
+  const sent: string[] = [];
+  let atOnce = 0;
+  let most = 0;
+  const { uplink, folder } = await room({
+    sendArtifact: async (_, { sha256 }) => {
+      sent.push(sha256);
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await Promise.resolve();
+      atOnce -= 1;
+      if (sent.length >= 50) throw new Fenced("the job goes on without it");
+    },
+  });
+  const artifacts = Array.from({ length: 1000 }, (_, at) => ({
+    path: `out/${at}`,
+    bytes: 3,
+    sha256: Math.floor(at / 2)
+      .toString(16)
+      .padStart(64, "0"),
+  }));
+  const delivery = await deliver(uplink, folder, { ...REPORT, artifacts }, signal);
+  expect(delivery).toEqual({ kind: "aside", why: "the job goes on without it" });
+  expect(new Set(sent).size).toBe(sent.length);
+  expect(most).toBe(8);
 });
 
 test("a report that is refused is followed by one that names nothing, so that nothing in it can be missing", async () => {

@@ -15,6 +15,7 @@ const FACTS: HostFacts = {
   diskMiB: 100_000,
   diskFreeMiB: 80_000,
   load: 1,
+  neighboursMiB: 0,
 };
 const CLAIM = { cpus: 2, memoryMiB: 2048, diskMiB: 10_000 };
 
@@ -48,4 +49,9 @@ test("what is over-claimed is nothing, and never less than that", () => {
   const claims = Array.from({ length: 6 }, () => ({ ...CLAIM, memoryMiB: 9000, diskMiB: 90_000 }));
   const { free } = roomOf(LIMITS, { ...FACTS, availableMiB: 100 }, claims);
   expect(free).toEqual({ slots: 0, cpus: 0, memoryMiB: 0, diskMiB: 0 });
+});
+
+test("machines that others made here are not offered a second time, whether their memory was touched or not", () => {
+  const { free } = roomOf(LIMITS, { ...FACTS, neighboursMiB: 4000 }, [CLAIM]);
+  expect(free).toMatchObject({ slots: 3, memoryMiB: 15_168 - 2048 - 192 - 4000 });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Bell } from "#lib/bell.ts";
 import { isLocal, isLoopback, listenAddressText, parseListenAddress } from "#lib/listen-address.ts";
 import { Buckets, subscriberOf } from "#service/api/limits.ts";
+import { isSlow } from "#service/api/remarks.ts";
 
 describe("addresses to listen on", () => {
   test.each(["unix:/run/x.sock", "127.0.0.1:8420", "[::1]:0", "[2001:db8::1]:443", "0.0.0.0:80"])(
@@ -77,4 +78,10 @@ test("a bell that rang before is heard at once; else after a ring, the time, or 
   controller.abort();
   await ending;
   await bell.heard(60_000, controller.signal);
+});
+
+test("an answer that was held back on purpose is not called slow", () => {
+  expect(isSlow("showJob", 2)).toBe(true);
+  for (const operation of ["takeLease", "renewLease", "waitForJob"])
+    expect(isSlow(operation, 60)).toBe(false);
 });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
@@ -56,6 +56,20 @@ test("an attempt begins once, and is found by the next daemon with its verdict",
   await first?.forget();
   await first?.forget();
   expect(await readdir(join(state, "attempts"))).toEqual([`${A}-2`]);
+});
+
+test("an attempt that was noted on a disk which then took no more begins when its lease comes again", async () => {
+  const book = await openAttemptBook(state);
+  const id = await book.requestId();
+  const path = join(state, "request-id");
+  await rm(path);
+  await mkdir(join(path, "in the way"), { recursive: true });
+  await expect(book.begin(grant(A))).rejects.toThrow();
+  expect(await book.requestId()).toBe(id);
+  await rm(path, { recursive: true });
+  expect(await book.begin(grant(A))).toMatchObject({ grant: { jobId: A } });
+  expect(await book.requestId()).not.toBe(id);
+  expect(await book.begin(grant(A))).toBeUndefined();
 });
 
 test("what a crash left half made or half removed is gone at the next start; what cannot be read is nobody's", async () => {
