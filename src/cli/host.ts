@@ -66,8 +66,11 @@ async function askDaemon(name: LocalRouteName, state: string | undefined, body: 
     .ask(method === "GET" ? order : { ...order, body: JSON.stringify(body) })
     .catch((error: unknown) => {
       if (!(error instanceof NoAnswer)) throw error;
+      const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
       throw new UsageError(
-        `no daemon answers on this host: ${error.message}\nstart one: testbed daemon --config FILE; or name its state folder: --state DIR`,
+        code === "EACCES" || code === "EPERM"
+          ? `the daemon's socket is for its own user and group: ${error.message}\ntry with sudo, or as a member of the group of ${socketPath}`
+          : `no daemon answers on this host: ${error.message}\nstart one: testbed daemon --config FILE; or name its state folder: --state DIR`,
       );
     });
   const said = JSON.parse(await text(answer.body)) as { detail?: string };

@@ -207,7 +207,10 @@ export class Daemon {
     const { house, log } = this.#parts;
     const before = this.#libvirtTrouble;
     try {
-      this.#neighboursMiB = await neighboursMiB(house, AbortSignal.timeout(LIBVIRT_MS));
+      const signal = AbortSignal.timeout(LIBVIRT_MS);
+      this.#neighboursMiB = await neighboursMiB(house, signal).catch((error: unknown) => {
+        throw signal.aborted ? new Error(`no answer within ${LIBVIRT_MS / 1000} s`) : error;
+      });
       this.#libvirtTrouble = undefined;
       if (before !== undefined) log.info("libvirt answers again", {});
     } catch (error) {

@@ -76,6 +76,8 @@ const NOTHING = {
   marksMs: {},
 } as const;
 
+const DISK_FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
+
 /** Looks at the job, which came from outside, and brings its inputs here. */
 async function prepare(
   { uplink }: Workbench,
@@ -92,12 +94,14 @@ async function prepare(
   for (const [at, input] of inputs.entries()) {
     await uplink
       .fetchInput(grant.lease, input, join(folder, String(at)), signal)
-      .catch((error: unknown) => {
-        if (!(error instanceof NotTaken)) throw error;
-        throw new Fault("input-unreadable", `the service does not give it: ${error.message}`, {
-          cause: error,
-          stage: `input ${input.to}`,
-        });
+      .catch((cause: unknown) => {
+        const more = { cause, stage: `input ${input.to}` };
+        const { code, message } = cause as NodeJS.ErrnoException;
+        if (cause instanceof NotTaken)
+          throw new Fault("input-unreadable", `the service does not give it: ${message}`, more);
+        if (code !== undefined && DISK_FULL.has(code))
+          throw new Fault("host-disk-full", `this host's disk is full: ${message}`, more);
+        throw cause;
       });
   }
 }

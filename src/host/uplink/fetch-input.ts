@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { chmod, rm, stat } from "node:fs/promises";
+import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { NoAnswer } from "#lib/http-client.ts";
 import type { ServiceClient } from "#protocol/service-client.ts";
@@ -29,14 +30,14 @@ export async function fetchInput(order: Order, signal: AbortSignal): Promise<voi
       signal,
     });
     const flags = answer.status === 206 ? "a" : "w";
-    await pipeline(answer.body, createWriteStream(path, { flags, mode: 0o600 }), { signal }).catch(
-      (cause: NodeJS.ErrnoException) => {
-        signal.throwIfAborted();
-        // Of this host's own disk, not of the connection.
-        if (cause.syscall === "write" || cause.syscall === "open") throw cause;
-        throw new NoAnswer(`an input did not arrive whole: ${cause.message}`, { cause });
-      },
-    );
+    const limit = atMost(input.bytes - (answer.status === 206 ? haveBytes : 0));
+    const file = createWriteStream(path, { flags, mode: 0o600 });
+    await pipeline(answer.body, limit, file, { signal }).catch((cause: NodeJS.ErrnoException) => {
+      signal.throwIfAborted();
+      // Of this host's own disk, not of the connection.
+      if (cause.syscall === "write" || cause.syscall === "open") throw cause;
+      throw new NoAnswer(`an input did not arrive whole: ${cause.message}`, { cause });
+    });
   }
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash, { signal });
@@ -46,6 +47,18 @@ export async function fetchInput(order: Order, signal: AbortSignal): Promise<voi
   throw new NoAnswer(
     `what arrived as input ${input.sha256.slice(0, 12)}… does not have its digest`,
   );
+}
+
+/** A content has the length that its job names; whoever sends more does not fill this host's disk. */
+function atMost(bytes: number): Transform {
+  let left = bytes;
+  return new Transform({
+    transform(piece: Buffer, _, done) {
+      left -= piece.length;
+      if (left < 0) done(new Error("more came than there should be"));
+      else done(null, piece);
+    },
+  });
 }
 
 async function sizeOf(path: string): Promise<number> {

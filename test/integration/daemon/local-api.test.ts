@@ -132,3 +132,19 @@ test("what goes wrong is said with what to try", async () => {
     stderr: expect.stringMatching(/no daemon answers on this host.*\n.*testbed daemon --config/),
   });
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "whoever may not use the socket is told so, and not that there is no daemon",
+  async () => {
+    const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    const shown = await command(
+      "setpriv",
+      [...nobody, join(ROOT, "bin/testbed"), "host", "status", "--state", state],
+      { env: { PATH, HOME: "/" } },
+    );
+    expect(shown).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/socket is for its own user and group.*\(EACCES\)/),
+    });
+  },
+);

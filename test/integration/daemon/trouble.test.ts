@@ -97,3 +97,21 @@ test("two daemons of one name do not drive each other round, and say what they s
   }, 30_000);
   expect(asked).toBeLessThan(60);
 });
+
+test("a disk that is full while inputs come is this host's fault, and another may try", async () => {
+  await room.start("lab-1", {
+    dial: ({ uplink }) => {
+      uplink.fetchInput = async () => {
+        throw Object.assign(new Error("ENOSPC: no space left on device, write"), {
+          code: "ENOSPC",
+        });
+      };
+    },
+  });
+  const inputs = [await room.input(Buffer.from("x"), "file", "/tmp/nowhere/x")];
+  const job = await room.submit(["true"], { inputs, attempts: 1 } as never);
+  expect((await room.settled(job)).attemptList[0]?.verdict?.fault).toMatchObject({
+    code: "host-disk-full",
+    stage: "input /tmp/nowhere/x",
+  });
+});

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Fenced, NotTaken } from "#host/daemon/ports.ts";
@@ -202,4 +202,21 @@ test("an artifact that has another digest than it had is sent once", async () =>
   const sending = uplink.sendArtifact(LEASE, await file(content), signal);
   await expect(sending).rejects.toBeInstanceOf(NotTaken);
   expect(heard.map(({ method }) => method)).toEqual(["HEAD", "PUT"]);
+});
+
+test("an input that does not end is not taken, and is whole when it comes as it should", async () => {
+  const content = "the content";
+  const { path } = await file("");
+  const { uplink, troubles } = await uplinkTo(
+    inTurn({ status: 200, body: content.repeat(10_000) }, { status: 200, body: content }),
+  );
+  const input = {
+    sha256: createHash("sha256").update(content).digest("hex"),
+    bytes: content.length,
+    kind: "file",
+    to: "/root/in",
+  } as const;
+  await uplink.fetchInput(LEASE, input, path, signal);
+  expect(await readFile(path, "utf8")).toBe(content);
+  expect(troubles).toEqual([expect.stringMatching(/more came/), undefined]);
 });
