@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { hostname } from "node:os";
 import { readServiceSettings, type ServiceSettings } from "#cli/service/service-settings.ts";
 import { type Config, readConfig } from "#config/config.ts";
@@ -69,11 +70,21 @@ async function serviceOf(config: DaemonConfig, { stateFolder }: Config): Promise
   }
   const url = new URL(service);
   if (ca === undefined) return { kind: "remote", target: { url }, token: secret };
-  const read = await readRegularFile(ca, CA_BYTES_MAX).catch((error: Error) => {
-    throw new ConfigError(`ca: ${ca}: ${error.message}`);
+  return { kind: "remote", target: { url, ca: await readCertificates(ca) }, token: secret };
+}
+
+/** TLS passes over what is no certificate, and then trusts nobody: that is said at the start, and not once a minute as the service's fault. */
+async function readCertificates(path: string): Promise<string> {
+  const { bytes, isTooLong } = await readRegularFile(path, CA_BYTES_MAX).catch((error: Error) => {
+    throw new ConfigError(`ca: ${path}: ${error.message}`);
   });
-  const text = read.bytes.toString("utf8");
-  return { kind: "remote", target: { url, ca: text }, token: secret };
+  if (isTooLong) throw new ConfigError(`ca: ${path}: is longer than 1 MiB`);
+  try {
+    new X509Certificate(bytes);
+  } catch (cause) {
+    throw new ConfigError(`ca: ${path}: holds no certificate in PEM`, { cause });
+  }
+  return bytes.toString("utf8");
 }
 
 /** What is asked for over a Unix socket. */

@@ -1,9 +1,9 @@
 import { join } from "node:path";
+import { OVERHEAD_MIB } from "#host/runner/admission.ts";
 import { MACHINE_FILES, machineFolder, readRecords } from "#host/runner/machine-record.ts";
 import type { Hypervisor } from "#host/runner/ports.ts";
 import type { StateFolder } from "#host/runner/state-folder.ts";
 import { FileLock } from "#lib/file-lock.ts";
-import { OVERHEAD_MIB } from "./room.ts";
 
 /**
  * Memory in MiB of the machines in this state folder that another process made and that stand: those of `testbed run`, and kept ones.

@@ -1,9 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { freemem, loadavg, totalmem } from "node:os";
+import { OVERHEAD_MIB } from "#host/runner/admission.ts";
 import type { Room } from "#protocol/lease.ts";
-
-/** QEMU's own memory beside the guest's; what admission counts for each machine, too. */
-export const OVERHEAD_MIB = 192;
 
 /** What this host may give to machines. */
 export type Limits = {

@@ -17,7 +17,7 @@ import { STATE_NAMES, type StateFolder } from "./state-folder.ts";
 import { type Inventory, sweep } from "./sweep.ts";
 
 /** QEMU's own memory beside the guest's: measured at 131 MB, more under emulation for translated code. */
-const OVERHEAD_MIB = 192;
+export const OVERHEAD_MIB = 192;
 
 /** Left to the host itself. */
 const RESERVE_MIB = 512;

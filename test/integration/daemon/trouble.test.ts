@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -114,4 +115,23 @@ test("a disk that is full while inputs come is this host's fault, and another ma
     code: "host-disk-full",
     stage: "input /tmp/nowhere/x",
   });
+});
+
+test("a cancel is heard while inputs are on their way, and no machine is made", async () => {
+  let isAsked = false;
+  const paper = await room.start("lab-1", {
+    dial: ({ uplink }) => {
+      uplink.fetchInput = async (_lease, _input, _path, signal) => {
+        isAsked = true;
+        await once(signal, "abort");
+        signal.throwIfAborted();
+      };
+    },
+  });
+  const inputs = [await room.input(Buffer.from("x"), "file", "/tmp/nowhere/x")];
+  const job = await room.submit(["true"], { inputs } as never);
+  await eventually(() => isAsked, 5000);
+  await room.cancel(job);
+  expect((await room.settled(job)).verdict).toBe("cancelled");
+  expect(paper.guests.guests).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -83,4 +83,14 @@ test("a service inside a daemon has its folder in the daemon's state, unless its
   expect(await folderOf("")).toBe("/srv/lab/service");
   expect(await folderOf(`serviceConfig: ${own}\n`)).toBe("/srv/lab/service");
   expect(await folderOf(`serviceConfig: ${elsewhere}\n`)).toBe("/elsewhere");
+});
+
+test("what should be certificates to trust, and is none, is said at the start", async () => {
+  const token = file("testbed_secret\n");
+  chmodSync(token, 0o600);
+  const daemon = (ca: string) =>
+    readDaemonSettings(file(`service: https://jobs.example\ntoken: ${token}\nca: ${ca}\n`));
+  await expect(daemon(file("listen: []\n"))).rejects.toThrow(/holds no certificate in PEM/);
+  await expect(daemon(file("x".repeat(2 ** 20 + 1)))).rejects.toThrow(/longer than 1 MiB/);
+  await expect(daemon("/nowhere/ca.pem")).rejects.toThrow(/no such file/);
 });
