@@ -1,4 +1,5 @@
 import { Bell } from "#lib/bell.ts";
+import { deadline } from "#lib/deadline.ts";
 import type { Log } from "#lib/log.ts";
 import { Seldom } from "#lib/seldom.ts";
 import type { LeaseRequest } from "#protocol/lease.ts";
@@ -10,6 +11,9 @@ import type { AttemptBook, Uplink } from "./ports.ts";
 const WAIT_SECONDS = { full: 10, free: 30 } as const;
 
 const AFTER_TROUBLE_MS = 10_000;
+
+/** Beyond the time that it waits, a service that is away: what was offered before may not be true when it is back. */
+const STALE_MS = 60_000;
 
 /** An answer that comes so soon was no wait: the service stops, or another daemon asks under this host's name. */
 const AT_ONCE_MS = 1_000;
@@ -72,10 +76,11 @@ async function takeOne(
   const offered = await offer();
   const waitSeconds = offered.free.slots > 0 ? WAIT_SECONDS.free : WAIT_SECONDS.full;
   const request = { ...offered, requestId: await book.requestId(), waitSeconds };
+  using stale = deadline(waitSeconds * 1000 + STALE_MS, () => new Error("the offer is old"));
   const grant = await uplink
-    .take(request, AbortSignal.any([stop, outdated]))
+    .take(request, AbortSignal.any([stop, outdated, stale.signal]))
     .catch((error: unknown) => {
-      if (outdated.aborted && !stop.aborted) return undefined;
+      if ((outdated.aborted || stale.signal.aborted) && !stop.aborted) return undefined;
       throw error;
     });
   if (grant === undefined) return false;
