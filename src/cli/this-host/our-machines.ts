@@ -34,7 +34,8 @@ export async function listMachines(
   return [...new Set([...records.keys(), ...domains])].sort().map((name) => {
     const record = records.get(name);
     const isKept = record?.kept === true && domains.includes(name);
-    const isInUse = records.has(name) && isLocked(state, name);
+    // Without a record it may be beginning just now: whoever touched its lock then would end that.
+    const isInUse = record !== undefined && isLocked(state, name);
     return { name, record, state: isInUse ? "in use" : isKept ? "kept" : "leftover" };
   });
 }
