@@ -12,6 +12,9 @@ const tier = (name: string, testTimeout: number, isQuick: boolean) => ({
     testTimeout,
     hookTimeout: testTimeout,
     fileParallelism: isQuick,
+    // As bin/testbed-node has it for all our processes. Without it V8 sweeps code pages in helper threads, and a process that opens and
+    // ends many threads of its own is aborted now and then: "Check failed: jit_page.has_value()", see nodejs/node#64500.
+    execArgv: ["--single-threaded-gc"],
     // A process for each file would take longer than what is in most of them; they share nothing that they change.
     isolate: !isQuick,
   },

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Narrator } from "#host/narration/narrator.ts";
 import { PlainScreen } from "#host/narration/plain-screen.ts";
 import type { Journal } from "#host/runner/attempt.ts";
+import { nothingYet } from "#host/runner/chronicle.ts";
 import type { House } from "#host/runner/ports.ts";
 import { runJob } from "#host/runner/run-job.ts";
 import { Fault } from "#job/fault.ts";
@@ -53,7 +54,7 @@ export async function runLease(
       const order = orderOf(bench, folder, leftSeconds);
       return await runJob(bench.house, order, journalOf(narrator, lease), lease.over);
     },
-    (error: unknown) => ({ ...NOTHING, verdict: verdictOf(error) }),
+    (error: unknown) => ({ ...nothingYet(), phases: [], verdict: verdictOf(error) }),
   );
   narrator[Symbol.dispose]();
   const durationMs = performance.now() - startedMs;
@@ -61,20 +62,6 @@ export async function runLease(
   await screen.close();
   return await verdictReport(folder, report, durationMs);
 }
-
-/** The report of an attempt that never came so far as to have a machine. */
-const NOTHING = {
-  phases: [],
-  steps: [],
-  artifacts: [],
-  refused: [],
-  image: undefined,
-  acceleration: undefined,
-  machine: undefined,
-  kept: undefined,
-  leaks: [],
-  marksMs: {},
-} as const;
 
 const DISK_FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 

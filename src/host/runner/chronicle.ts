@@ -1,22 +1,33 @@
 import type { Phase } from "#job/phase.ts";
 import { isLegalMove } from "#job/phase.ts";
-import type { Artifact, Refusal, StepResult, Verdict } from "#job/verdict.ts";
+import type { StepResult, Verdict } from "#job/verdict.ts";
 import type { AttemptReport, Journal } from "./attempt.ts";
 
 type Draft = {
   -readonly [Key in keyof Omit<AttemptReport, "verdict" | "phases">]: AttemptReport[Key];
-};
+} & { readonly steps: StepResult[] };
+
+/** What there is to say of an attempt that did nothing yet. */
+export function nothingYet(): Draft {
+  return {
+    steps: [],
+    artifacts: [],
+    refused: [],
+    image: undefined,
+    acceleration: undefined,
+    machine: undefined,
+    kept: undefined,
+    leaks: [],
+    marksMs: {},
+  };
+}
 
 /**
  * What is known of an attempt so far: phases with their times, and the report that grows as things become known. The
  * only place that changes the phase; an illegal move is a bug and throws.
  */
 export class Chronicle {
-  readonly draft: Draft & {
-    steps: StepResult[];
-    artifacts: readonly Artifact[];
-    refused: readonly Refusal[];
-  };
+  readonly draft: Draft;
   readonly #journal: Journal;
   readonly #phases: { phase: Phase; durationMs: number }[] = [];
   #phase: Phase = "leased";
@@ -24,17 +35,7 @@ export class Chronicle {
 
   constructor(journal: Journal) {
     this.#journal = journal;
-    this.draft = {
-      steps: [],
-      artifacts: [],
-      refused: [],
-      image: undefined,
-      acceleration: undefined,
-      machine: undefined,
-      kept: undefined,
-      leaks: [],
-      marksMs: {},
-    };
+    this.draft = nothingYet();
     journal.enter("leased");
   }
 
