@@ -14,6 +14,11 @@ export const FAULTS = {
     retry: "never",
     says: "an input file could not be read or sent",
   },
+  "input-undelivered": {
+    blame: "service",
+    retry: "anywhere",
+    says: "the job service did not deliver an input in time",
+  },
   "guest-powered-off": { blame: "job", retry: "never", says: "the guest powered itself off" },
   "guest-panicked": {
     blame: "job",

@@ -7,7 +7,7 @@ import type { House } from "#host/runner/ports.ts";
 import { runJob } from "#host/runner/run-job.ts";
 import { Fault } from "#job/fault.ts";
 import type { JobSpec } from "#job/spec.ts";
-import { Ended, verdictOf } from "#job/verdict.ts";
+import { verdictOf } from "#job/verdict.ts";
 import { deadline } from "#lib/deadline.ts";
 import { bytesInWords, durationInWords } from "#lib/words.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
@@ -45,7 +45,8 @@ export async function runLease(
   const narrator = new Narrator(screen, output, grant.job.steps.length);
   const { timeoutSeconds } = grant;
   using limit = deadline(timeoutSeconds * 1000, () => {
-    return new Ended("timed-out", `the inputs were not here after ${timeoutSeconds} s`);
+    const says = `the job's time, ${timeoutSeconds} s, was over before the service had delivered its inputs`;
+    return new Fault("input-undelivered", says, { stage: "inputs" });
   });
   const signal = AbortSignal.any([lease.over, limit.signal]);
   const report = await prepare(bench, folder, screen, signal).then(

@@ -135,3 +135,20 @@ test("a host that would emulate takes no work unless it was told to, and says so
   const job = await room.submit(["true"]);
   expect((await room.show(job)).state).toBe("queued");
 });
+
+test("inputs that the service does not deliver are its fault, and no verdict on the job", async () => {
+  await using proxy = await lossyProxy(
+    room.service.url,
+    ({ url }) => url?.includes("/inputs/") === true,
+  );
+  await room.start("lab-1", { url: proxy.url });
+  const inputs = [await room.input(Buffer.from("never there"), "file", "/in")];
+  const job = await room.submit(["true"], { inputs, timeout: "2s" } as never);
+  const detail = await room.settled(job);
+  expect(detail.verdict).toBe("broken");
+  expect(detail.attemptList[0]?.verdict?.fault).toMatchObject({
+    code: "input-undelivered",
+    blame: "service",
+    retry: "anywhere",
+  });
+});
