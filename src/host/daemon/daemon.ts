@@ -114,17 +114,11 @@ export class Daemon {
     const { drained } = this.#parts.drain;
     const why = drained?.why ?? this.#notReady ?? this.#libvirtTrouble ?? hold;
     const isIdle = this.#attempts.claims.length === 0;
-    const state =
-      drained === undefined
-        ? why === undefined
-          ? "working"
-          : "holding"
-        : isIdle
-          ? "drained"
-          : "draining";
+    const ofWork = why === undefined ? "working" : "holding";
+    const ofDrain = isIdle ? "drained" : "draining";
     return {
       host,
-      state,
+      state: drained === undefined ? ofWork : ofDrain,
       ...(why === undefined ? {} : { why }),
       capacity,
       free,
@@ -156,7 +150,7 @@ export class Daemon {
     this.#acceleration = found;
     if (found === "tcg" && !mayEmulate) {
       throw new Error(
-        "machines would be emulated here, without KVM, which protects this host from nothing; when that is well, say emulation: allowed in the configuration",
+        "machines would be emulated here, without KVM, and QEMU promises no protection from what runs in them then; to take work all the same, write machines: { emulation: allowed } into the configuration",
       );
     }
     this.#notReady = undefined;
