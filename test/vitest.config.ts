@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** See bin/testbed-node. */
+const NO_WRAPPER_TIER_UP = "--wasm-wrapper-tiering-budget=2000000000";
+
 /**
  * Four tiers, one folder each. Only `unit` and `contract` are part of `npm run check`: they touch nothing outside the
  * process. `integration` needs libvirtd and OpenSSH installed, `e2e` boots machines.
@@ -12,9 +15,8 @@ const tier = (name: string, testTimeout: number, isQuick: boolean) => ({
     testTimeout,
     hookTimeout: testTimeout,
     fileParallelism: isQuick,
-    // As bin/testbed-node has it for all our processes. Without it V8 sweeps code pages in helper threads, and a process that opens and
-    // ends many threads of its own is aborted now and then: "Check failed: jit_page.has_value()", see nodejs/node#64500.
-    execArgv: ["--single-threaded-gc"],
+    setupFiles: ["test/kit/compile-cache.ts"],
+    execArgv: [NO_WRAPPER_TIER_UP],
     // A process for each file would take longer than what is in most of them; they share nothing that they change.
     isolate: !isQuick,
   },
