@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { readDaemonSettings } from "#cli/daemon/daemon-settings.ts";
 import { openDaemon } from "#cli/daemon/open-daemon.ts";
-import { stay } from "#cli/daemon/stay.ts";
+import { stay } from "#cli/stay.ts";
 
 const HELP_AFTER = `
 Asks the job service for work, runs each job in a machine of its own, and brings logs,

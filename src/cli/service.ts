@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { stay } from "#cli/daemon/stay.ts";
 import { openService } from "#cli/service/open-service.ts";
 import { backupCommand } from "#cli/service/service-backup.ts";
 import { readServiceSettings, type ServiceOptions } from "#cli/service/service-settings.ts";
+import { stay } from "#cli/stay.ts";
 
 const HELP_AFTER = `
 Keeps jobs, leases, hosts and tokens in the state folder, with their logs, inputs and

@@ -4,10 +4,10 @@ import { openService } from "#cli/service/open-service.ts";
 import type { ServiceSettings } from "#cli/service/service-settings.ts";
 import { SERVICE_NAMES } from "#cli/service/service-state.ts";
 import { openTokenDesk } from "#cli/service/token-desk.ts";
+import type { Household, Started } from "#cli/stay.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import type { HttpTarget } from "#lib/http-client.ts";
 import { LOCAL } from "./daemon-settings.ts";
-import type { Household, Started } from "./stay.ts";
 
 /** A service that can be asked. */
 export type ServiceInUse = Pick<Started, "answers"> & {

@@ -1,6 +1,7 @@
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "#cli/exit-code.ts";
+import type { Household, Started } from "#cli/stay.ts";
 import { type OpenHouse, openHouse } from "#cli/this-host/house.ts";
 import { listMachines } from "#cli/this-host/our-machines.ts";
 import type { DaemonConfig } from "#config/daemon-config.ts";
@@ -15,7 +16,6 @@ import { FileLock } from "#lib/file-lock.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
 import type { DaemonSettings, ServiceToUse } from "./daemon-settings.ts";
 import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
-import type { Household, Started } from "./stay.ts";
 
 const LIST_MS = 30_000;
 

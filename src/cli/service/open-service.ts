@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Household, Started } from "#cli/daemon/stay.ts";
 import { UsageError } from "#cli/exit-code.ts";
+import type { Household, Started } from "#cli/stay.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import {
   type ListenAddress,
