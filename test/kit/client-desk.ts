@@ -1,10 +1,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { expect, onTestFinished } from "vitest";
 import type { Role } from "#protocol/token.ts";
 import { scratchFolder } from "./scratch.ts";
 import { ScriptedHost } from "./scripted-host.ts";
-import { ServiceRoom } from "./service-room.ts";
+import { ServiceRoom, type Told } from "./service-room.ts";
 import { type Ran, type Running, startTestbed } from "./testbed.ts";
+
+/** What the service answered, and what commands add to it. */
+type Printed = Told & { readonly next: string; readonly folder: string };
 
 /** Somebody at a terminal with a home of their own, who asks a real service through the installed command line. */
 export class ClientDesk implements AsyncDisposable {
@@ -28,6 +32,13 @@ export class ClientDesk implements AsyncDisposable {
     const room = scope.use(await ServiceRoom.open());
     const desk = new ClientDesk(room, folder.path, scope);
     await desk.context("lab", await room.token("ada", "submitter"));
+    return desk;
+  }
+
+  /** The same for one test, at whose end it closes; the service may have had no bugs. */
+  static async forTest(): Promise<ClientDesk> {
+    const desk = await ClientDesk.open();
+    onTestFinished(() => desk[Symbol.asyncDispose]());
     return desk;
   }
 
@@ -84,15 +95,15 @@ export class ClientDesk implements AsyncDisposable {
   }
 
   /** Runs a command that ends well and prints JSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of it is what it checks.
-  async json(...args: string[]): Promise<any> {
+  async json(...args: string[]): Promise<Printed> {
     const { exitCode, stdout, stderr } = await this.run(...args, "--json");
     if (exitCode !== 0) throw new Error(`${args.join(" ")}: ${exitCode} ${stdout} ${stderr}`);
-    return JSON.parse(stdout);
+    return JSON.parse(stdout) as Printed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const running of this.#running) running.kill("SIGKILL");
     await this.#scope[Symbol.asyncDispose]();
+    expect(this.room.bugs).toEqual([]);
   }
 }

@@ -46,7 +46,7 @@ export type Answer = {
  * What answers tell, as far as tests look into them: some of it in each answer, and nothing where there is no JSON. That an
  * answer fits its schema is checked.
  */
-type Told = JobDetail & {
+export type Told = JobDetail & {
   readonly type: string;
   readonly missing: string[];
   readonly violations: readonly { readonly path: string }[];

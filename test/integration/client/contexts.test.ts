@@ -5,18 +5,13 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { ClientDesk } from "#test/kit/client-desk.ts";
 
 let desk: ClientDesk;
 
 beforeEach(async () => {
-  desk = await ClientDesk.open();
-});
-
-afterEach(async () => {
-  await desk[Symbol.asyncDispose]();
-  expect(desk.room.bugs).toEqual([]);
+  desk = await ClientDesk.forTest();
 });
 
 const file = () => join(desk.home, ".config/testbed/config.yaml");

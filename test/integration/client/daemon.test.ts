@@ -33,7 +33,7 @@ test("with a daemon: a job goes out with its inputs, is watched, and its artifac
   for (const words of ["leased to lab-1", "starting the machine", "step 1 of 1: build\n"])
     expect([words, stderr.split(`==> ${words}`).length - 1]).toEqual([words, 1]);
   expect(stderr).toMatch(/==> passed, .* after it was submitted\n$/);
-  const [{ id }] = (await desk.json("jobs")).jobs;
+  const id = (await desk.json("jobs")).jobs[0]?.id ?? "";
   expect((await desk.run("artifacts", id, "--to", join(desk.home, "out"))).exitCode).toBe(0);
   expect(await readFile(join(desk.home, "out", out), "utf8")).toBe("result\n");
   expect((await desk.run("logs", id)).stdout).toContain("| begun\n");

@@ -3,7 +3,7 @@ import { readdir, stat, writeFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { ClientDesk } from "#test/kit/client-desk.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { stretchWire } from "#test/kit/ssh-proxy.ts";
@@ -13,12 +13,7 @@ const WAIT_MS = 20_000;
 let desk: ClientDesk;
 
 beforeEach(async () => {
-  desk = await ClientDesk.open();
-});
-
-afterEach(async () => {
-  await desk[Symbol.asyncDispose]();
-  expect(desk.room.bugs).toEqual([]);
+  desk = await ClientDesk.forTest();
 });
 
 const sha256 = (content: Uint8Array) => createHash("sha256").update(content).digest("hex");

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { ClientDesk } from "#test/kit/client-desk.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { broken } from "#test/kit/lease-messages.ts";
@@ -6,12 +6,7 @@ import { broken } from "#test/kit/lease-messages.ts";
 let desk: ClientDesk;
 
 beforeEach(async () => {
-  desk = await ClientDesk.open();
-});
-
-afterEach(async () => {
-  await desk[Symbol.asyncDispose]();
-  expect(desk.room.bugs).toEqual([]);
+  desk = await ClientDesk.forTest();
 });
 
 test("hosts are listed and told of one by one: what they do, and their faults", async () => {

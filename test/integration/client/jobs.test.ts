@@ -1,22 +1,17 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { ClientDesk } from "#test/kit/client-desk.ts";
 
 let desk: ClientDesk;
 
 beforeEach(async () => {
-  desk = await ClientDesk.open();
-});
-
-afterEach(async () => {
-  await desk[Symbol.asyncDispose]();
-  expect(desk.room.bugs).toEqual([]);
+  desk = await ClientDesk.forTest();
 });
 
 test("jobs are listed by page and filter, newest first", async () => {
   const file = await desk.job();
   for (const name of ["one", "two", "three"]) await desk.run("submit", file, "--name", name);
   const page = await desk.json("jobs", "--limit", "2");
-  expect(page.jobs.map(({ name }: { name: string }) => name)).toEqual(["three", "two"]);
+  expect(page.jobs.map(({ name }) => name)).toEqual(["three", "two"]);
   const table = await desk.run("jobs", "--limit", "2");
   expect(table.stdout).toMatch(/^ID +NAME +STATE/);
   expect(table.stdout).toContain(`more: testbed jobs --limit 2 --cursor ${page.next}\n`);
@@ -45,10 +40,7 @@ test("a queued job is cancelled at once, one that runs by its host; twice is saf
   expect(await host.enter("booting")).toMatchObject({ cancel: "wrong branch" });
   await host.settle({ kind: "passed" });
   const again = await desk.json("cancel", queued, jobId);
-  expect(again.jobs.map(({ verdict }: { verdict: string }) => verdict)).toEqual([
-    "cancelled",
-    "passed",
-  ]);
+  expect(again.jobs.map(({ verdict }) => verdict)).toEqual(["cancelled", "passed"]);
   const none = await desk.run("cancel", "00000000000000ff", "--json");
   expect(none.exitCode).toBe(2);
   expect(JSON.parse(none.stdout).error).toMatchObject({ exitCode: 2, problem: "not-found" });

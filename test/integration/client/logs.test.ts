@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { ClientDesk } from "#test/kit/client-desk.ts";
 import { command, PATH } from "#test/kit/command.ts";
 import { eventually } from "#test/kit/eventually.ts";
@@ -11,12 +11,7 @@ const WAIT_MS = 20_000;
 let desk: ClientDesk;
 
 beforeEach(async () => {
-  desk = await ClientDesk.open();
-});
-
-afterEach(async () => {
-  await desk[Symbol.asyncDispose]();
-  expect(desk.room.bugs).toEqual([]);
+  desk = await ClientDesk.forTest();
 });
 
 test("a log comes byte for byte, of the attempt and the name that were asked for", async () => {
@@ -73,7 +68,7 @@ test("on a terminal a log is harmless, and a reader who leaves early is no error
 
 test("a job that has not begun has no log yet, and -f waits for it, through all attempts", async () => {
   await desk.run("submit", await desk.job({ attempts: 2 }));
-  const [{ id }] = (await desk.json("jobs")).jobs;
+  const id = (await desk.json("jobs")).jobs[0]?.id ?? "";
   expect(await desk.run("logs", id)).toMatchObject({
     exitCode: 2,
     stderr: expect.stringContaining(`testbed logs -f ${id}`),
