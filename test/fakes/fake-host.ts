@@ -5,7 +5,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Host } from "#cli/run/run-job-file.ts";
-import type { AttemptOrder, AttemptReport, Journal } from "#host/runner/attempt.ts";
+import type { AttemptOrder, AttemptReport, Listener } from "#host/runner/attempt.ts";
 import { stepLogPath } from "#host/runner/results-folder.ts";
 import { Fault } from "#job/fault.ts";
 import type { Step } from "#job/spec.ts";
@@ -28,12 +28,12 @@ const FLAKY = "flaky";
 export function fakeHost(bootMs: number): Host {
   return {
     state: { path: "/nowhere", installation: "0".repeat(32) },
-    runAttempts: async (order, journal, signal) => {
-      const first = attempt({ ...order, attempt: 1 }, journal, { bootMs, signal });
+    runAttempts: async (order, listener, signal) => {
+      const first = attempt({ ...order, attempt: 1 }, listener, { bootMs, signal });
       if (order.spec.image !== FLAKY) return [await first];
       const before = await first;
       await rm(join(order.resultsFolder, "steps"), { recursive: true });
-      return [before, await attempt({ ...order, attempt: 2 }, journal, { bootMs, signal })];
+      return [before, await attempt({ ...order, attempt: 2 }, listener, { bootMs, signal })];
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -43,15 +43,15 @@ type Circumstances = { readonly bootMs: number; readonly signal: AbortSignal };
 
 async function attempt(
   order: AttemptOrder,
-  journal: Journal,
+  listener: Listener,
   { bootMs, signal }: Circumstances,
 ): Promise<AttemptReport> {
   const steps: StepResult[] = [];
-  const verdict = await walk(order, journal, steps, { bootMs, signal }).catch(verdictOf);
+  const verdict = await walk(order, listener, steps, { bootMs, signal }).catch(verdictOf);
   for (const { name } of order.spec.steps.slice(steps.length)) {
     steps.push({ name, outcome: "skipped", durationMs: 0, logBytes: 0, cutBytes: 0 });
   }
-  journal.enter("settled");
+  listener.enter("settled");
   if (order.spec.image !== FLAKY || order.attempt > 1) await delay(bootMs / 10);
   const name = "testbed-00000000-0123456789abcdef";
   return {
@@ -71,44 +71,44 @@ async function attempt(
 
 async function walk(
   order: AttemptOrder,
-  journal: Journal,
+  listener: Listener,
   steps: StepResult[],
   { bootMs, signal }: Circumstances,
 ): Promise<Verdict> {
-  journal.enter("preparing");
-  if (order.spec.image === FLAKY) journal.progress(JSON.stringify({ job: order.job }));
+  listener.enter("preparing");
+  if (order.spec.image === FLAKY) listener.progress(JSON.stringify({ job: order.job }));
   await mkdir(join(order.resultsFolder, "steps"));
   const broken = BROKEN[order.spec.image];
   if (order.spec.image === FLAKY && order.attempt === 1) {
     throw new Fault("image-unbootable", "not this time");
   }
   if (order.spec.image === "nowhere" && broken !== undefined) throw broken();
-  journal.enter("booting");
+  listener.enter("booting");
   for (const requirement of ["console speaks", "address found", "login works"]) {
-    journal.requirement(requirement, "waiting", 0);
+    listener.requirement(requirement, "waiting", 0);
     await delay(bootMs / 3, undefined, { signal });
     if (broken !== undefined) throw broken();
-    journal.requirement(requirement, "met", bootMs / 3);
+    listener.requirement(requirement, "met", bootMs / 3);
   }
-  journal.enter("connecting");
-  journal.enter("running");
+  listener.enter("connecting");
+  listener.enter("running");
   for (const [index, step] of order.spec.steps.entries()) {
-    const result = await runStep(order, journal, { number: index + 1, step, signal });
+    const result = await runStep(order, listener, { number: index + 1, step, signal });
     steps.push(result);
     signal.throwIfAborted();
     if (result.outcome !== "passed") return { kind: "failed", why: `step '${step.name}' failed` };
   }
-  journal.enter("collecting");
+  listener.enter("collecting");
   await writeFile(join(order.resultsFolder, "console.log"), "");
   return { kind: "passed" };
 }
 
 async function runStep(
   order: AttemptOrder,
-  journal: Journal,
+  listener: Listener,
   { number, step, signal }: { number: number; step: Step; signal: AbortSignal },
 ): Promise<StepResult> {
-  journal.stepBegins(number, step.name);
+  listener.stepBegins(number, step.name);
   const startedMs = performance.now();
   const log = createWriteStream(stepLogPath(order.resultsFolder, number, step.name));
   const child = spawn("sh", ["-c", `exec 2>&1\n${step.run}`], {
@@ -121,7 +121,7 @@ async function runStep(
       child.stdout.pause();
       log.once("drain", () => child.stdout.resume());
     }
-    journal.stepLog(number, piece);
+    listener.stepLog(number, piece);
   });
   const [exitCode] = (await once(child, "close")) as [number | null];
   signal.removeEventListener("abort", kill);
@@ -135,6 +135,6 @@ async function runStep(
     logBytes: log.bytesWritten,
     cutBytes: 0,
   };
-  journal.stepEnds(result);
+  listener.stepEnds(result);
   return result;
 }

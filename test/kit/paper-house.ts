@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { AttemptOrder, AttemptReport, Journal } from "#host/runner/attempt.ts";
+import type { AttemptOrder, AttemptReport, Listener } from "#host/runner/attempt.ts";
 import { runJob } from "#host/runner/run-job.ts";
 import { openStateFolder } from "#host/runner/state-folder.ts";
 import type { JobSpec, Step } from "#job/spec.ts";
@@ -22,7 +22,7 @@ export async function paperHouse() {
   const results = join(folder.path, "results");
   await mkdir(results);
   const events: string[] = [];
-  const journal: Journal = {
+  const listener: Listener = {
     enter: (phase) => events.push(`phase ${phase}`),
     image: ({ name }) => events.push(`image ${name}`),
     requirement: (name, now) => events.push(`${now} ${name}`),
@@ -42,7 +42,7 @@ export async function paperHouse() {
       more: Partial<AttemptOrder> & { signal?: AbortSignal } = {},
     ): Promise<AttemptReport> => {
       const order = { ...paperOrder(results), ...more, spec: { ...paperSpec(), ...spec } };
-      return await runJob(rooms, order, journal, more.signal ?? new AbortController().signal);
+      return await runJob(rooms, order, listener, more.signal ?? new AbortController().signal);
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };

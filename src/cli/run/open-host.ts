@@ -8,7 +8,7 @@ export async function openHost(config: Config): Promise<Host> {
   const house = await openHouse(config);
   return {
     state: house.state,
-    runAttempts: (order, journal, signal) => runAttempts(house, order, journal, signal),
+    runAttempts: (order, listener, signal) => runAttempts(house, order, listener, signal),
     [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
   };
 }

@@ -140,8 +140,8 @@ export class Daemon {
     const found = await retry(
       async () => {
         await this.#sweep(stop);
-        const journal = { progress: (line: string) => log.info(line, {}) };
-        return await settleAcceleration(house, acceleration, journal, stop);
+        const listener = { progress: (line: string) => log.info(line, {}) };
+        return await settleAcceleration(house, acceleration, listener, stop);
       },
       mayPass,
       PAUSES,

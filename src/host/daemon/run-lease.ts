@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Narrator } from "#host/narration/narrator.ts";
 import { PlainScreen } from "#host/narration/plain-screen.ts";
-import type { Journal } from "#host/runner/attempt.ts";
+import type { Listener } from "#host/runner/attempt.ts";
 import { nothingYet } from "#host/runner/chronicle.ts";
 import type { House } from "#host/runner/ports.ts";
 import { runJob } from "#host/runner/run-job.ts";
@@ -53,7 +53,7 @@ export async function runLease(
     async () => {
       const leftSeconds = timeoutSeconds - (performance.now() - startedMs) / 1000;
       const order = orderOf(bench, folder, leftSeconds);
-      return await runJob(bench.house, order, journalOf(narrator, lease), lease.over);
+      return await runJob(bench.house, order, listenerOf(narrator, lease), lease.over);
     },
     (error: unknown) => ({ ...nothingYet(), phases: [], verdict: verdictOf(error) }),
   );
@@ -120,7 +120,7 @@ function pinned({ image }: JobSpec, digest: string): string {
 }
 
 /** Told to the output log, and of phases and the image to the service. */
-function journalOf(narrator: Narrator, lease: HeldLease): Journal {
+function listenerOf(narrator: Narrator, lease: HeldLease): Listener {
   return {
     enter(phase) {
       narrator.enter(phase);

@@ -1,4 +1,4 @@
-import type { Journal } from "#host/runner/attempt.ts";
+import type { Listener } from "#host/runner/attempt.ts";
 import type { Phase } from "#job/phase.ts";
 import type { StepResult } from "#job/verdict.ts";
 import { printable } from "#lib/printable.ts";
@@ -26,10 +26,10 @@ const PHASE_WORDS: Readonly<Partial<Record<Phase, string>>> = {
 };
 
 /**
- * Tells a screen what an attempt's journal is told. Everything of the guest's goes through `TerminalText`, everything
+ * Tells a screen what an attempt's listener is told. Everything of the guest's goes through `TerminalText`, everything
  * else of others through `printable`.
  */
-export class Narrator implements Journal, Disposable {
+export class Narrator implements Listener, Disposable {
   readonly #screen: Screen;
   readonly #output: Output;
   readonly #stepCount: number;

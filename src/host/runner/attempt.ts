@@ -44,7 +44,7 @@ export type AttemptReport = {
 };
 
 /** Gets told as an attempt goes; every member returns at once and never throws. */
-export type Journal = {
+export type Listener = {
   enter(phase: Phase): void;
   /** The image that the attempt runs from is known. */
   image(image: NonNullable<AttemptReport["image"]>): void;

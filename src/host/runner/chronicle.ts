@@ -1,7 +1,7 @@
 import type { Phase } from "#job/phase.ts";
 import { isLegalMove } from "#job/phase.ts";
 import type { StepResult, Verdict } from "#job/verdict.ts";
-import type { AttemptReport, Journal } from "./attempt.ts";
+import type { AttemptReport, Listener } from "./attempt.ts";
 
 type Draft = {
   -readonly [Key in keyof Omit<AttemptReport, "verdict" | "phases">]: AttemptReport[Key];
@@ -28,15 +28,15 @@ export function nothingYet(): Draft {
  */
 export class Chronicle {
   readonly draft: Draft;
-  readonly #journal: Journal;
+  readonly #listener: Listener;
   readonly #phases: { phase: Phase; durationMs: number }[] = [];
   #phase: Phase = "leased";
   #sinceMs = performance.now();
 
-  constructor(journal: Journal) {
-    this.#journal = journal;
+  constructor(listener: Listener) {
+    this.#listener = listener;
     this.draft = nothingYet();
-    journal.enter("leased");
+    listener.enter("leased");
   }
 
   get phase(): Phase {
@@ -48,7 +48,7 @@ export class Chronicle {
     if (!isLegalMove(this.#phase, phase)) throw new Error(`no way from ${this.#phase} to ${phase}`);
     this.#close();
     this.#phase = phase;
-    this.#journal.enter(phase);
+    this.#listener.enter(phase);
   }
 
   /** Notes when something happened, in milliseconds since `sinceMs` on the monotonic clock. */
@@ -58,13 +58,15 @@ export class Chronicle {
 
   /** Notes evidence that could not be had. */
   missing(what: string, error: unknown): void {
-    this.#journal.progress(`no ${what}: ${error instanceof Error ? error.message : String(error)}`);
+    this.#listener.progress(
+      `no ${what}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 
   /** Notes something that teardown left behind. */
   leak(what: string, error: unknown): void {
     this.draft.leaks = [...this.draft.leaks, what];
-    this.#journal.leak(what, error);
+    this.#listener.leak(what, error);
   }
 
   /** The report. The verdict was settled before teardown and nothing after it changes it. */

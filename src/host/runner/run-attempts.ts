@@ -1,7 +1,7 @@
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Verdict } from "#job/verdict.ts";
-import type { AttemptOrder, AttemptReport, Journal } from "./attempt.ts";
+import type { AttemptOrder, AttemptReport, Listener } from "./attempt.ts";
 import type { House } from "./ports.ts";
 import { RESULT_NAMES } from "./results-folder.ts";
 import { runJob } from "./run-job.ts";
@@ -17,13 +17,13 @@ export type Reports = readonly [...AttemptReport[], AttemptReport];
 export async function runAttempts(
   house: House,
   order: Omit<AttemptOrder, "attempt">,
-  journal: Journal,
+  listener: Listener,
   cancel: AbortSignal,
 ): Promise<Reports> {
   const { attempts } = order.spec;
   const before: AttemptReport[] = [];
   for (let attempt = 1; ; attempt += 1) {
-    const report = await runJob(house, { ...order, attempt }, journal, cancel);
+    const report = await runJob(house, { ...order, attempt }, listener, cancel);
     // A machine that was kept is there to be looked at: whoever asked for that is not served by another one.
     const isLast = attempt >= attempts || report.kept !== undefined || cancel.aborted;
     if (isLast || !mayHelpToTryAgain(report.verdict)) return [...before, report];
@@ -31,10 +31,10 @@ export async function runAttempts(
     try {
       await setAside(order.resultsFolder, attempt);
     } catch (error) {
-      journal.progress(`no other attempt: ${(error as Error).message}`);
+      listener.progress(`no other attempt: ${(error as Error).message}`);
       return [...before.slice(0, -1), report];
     }
-    journal.progress(
+    listener.progress(
       `attempt ${attempt} of ${attempts} broke (${codeOf(report.verdict)}), trying again`,
     );
   }

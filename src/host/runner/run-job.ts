@@ -5,7 +5,7 @@ import type { Verdict } from "#job/verdict.ts";
 import { Ended, verdictOf } from "#job/verdict.ts";
 import { deadline } from "#lib/deadline.ts";
 import { admit } from "./admission.ts";
-import type { AttemptOrder, AttemptReport, Journal } from "./attempt.ts";
+import type { AttemptOrder, AttemptReport, Listener } from "./attempt.ts";
 import { blame } from "./blame.ts";
 import { Chronicle } from "./chronicle.ts";
 import { collectArtifacts, saveEvidence } from "./evidence.ts";
@@ -30,10 +30,10 @@ const EMULATION_WARNING =
 export async function runJob(
   house: House,
   order: AttemptOrder,
-  journal: Journal,
+  listener: Listener,
   cancel: AbortSignal,
 ): Promise<AttemptReport> {
-  const chronicle = new Chronicle(journal);
+  const chronicle = new Chronicle(listener);
   const scope = new AsyncDisposableStack();
   const holdings: Holdings = {};
   const { timeoutSeconds } = order.spec;
@@ -47,7 +47,7 @@ export async function runJob(
   );
   const signal = AbortSignal.any([cancel, limit.signal]);
 
-  const verdict = await walk({ house, order, journal, chronicle, holdings }, scope, signal).catch(
+  const verdict = await walk({ house, order, listener, chronicle, holdings }, scope, signal).catch(
     async (error: unknown) => verdictOf(await blame(error, chronicle.phase, holdings.machine)),
   );
   await saveEvidence(order, chronicle, holdings, verdict);
@@ -59,7 +59,7 @@ export async function runJob(
 type Attempt = {
   readonly house: House;
   readonly order: AttemptOrder;
-  readonly journal: Journal;
+  readonly listener: Listener;
   readonly chronicle: Chronicle;
   readonly holdings: Holdings;
 };
@@ -69,25 +69,25 @@ async function walk(
   scope: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Verdict> {
-  const { house, order, journal, chronicle, holdings } = attempt;
+  const { house, order, listener, chronicle, holdings } = attempt;
   const { spec, job } = order;
   const { state, hypervisor } = house;
 
   chronicle.enter("preparing");
   await mkdir(join(order.resultsFolder, RESULT_NAMES.steps), { recursive: true });
-  const image = await house.images.resolve(spec.image, (line) => journal.progress(line), signal);
+  const image = await house.images.resolve(spec.image, (line) => listener.progress(line), signal);
   chronicle.draft.image = { name: image.name, version: image.version, digest: image.digest };
-  journal.image(chronicle.draft.image);
-  const acceleration = await settleAcceleration(house, order.acceleration, journal, signal);
+  listener.image(chronicle.draft.image);
+  const acceleration = await settleAcceleration(house, order.acceleration, listener, signal);
   chronicle.draft.acceleration = acceleration;
-  if (acceleration === "tcg") journal.progress(EMULATION_WARNING);
+  if (acceleration === "tcg") listener.progress(EMULATION_WARNING);
   const identity = { installation: state.installation, job, attempt: order.attempt };
   const memoryMiB = Math.max(spec.memoryMiB ?? 0, image.memoryMiBMin);
   const place = scope.use(
     await admit(
       { state, hypervisor },
       { identity, memoryMiB },
-      (line) => journal.progress(line),
+      (line) => listener.progress(line),
       signal,
     ),
   );
@@ -116,14 +116,14 @@ async function walk(
   chronicle.enter("connecting");
   const onRequirement = (requirement: string, now: "waiting" | "met", elapsedMs: number) => {
     if (now === "met") chronicle.mark(requirement, machine.startedAtMs);
-    journal.requirement(requirement, now, elapsedMs);
+    listener.requirement(requirement, now, elapsedMs);
   };
   const guest = scope.use(await house.guests.connect(machine, access, image, onRequirement, alive));
   holdings.guest = guest;
 
   chronicle.enter("running");
-  await sendInputs(guest, { inputs: spec.inputs, journal }, alive);
-  const verdict = await runSteps({ guest, machine, order, journal, chronicle }, alive);
+  await sendInputs(guest, { inputs: spec.inputs, listener }, alive);
+  const verdict = await runSteps({ guest, machine, order, listener, chronicle }, alive);
 
   chronicle.enter("collecting");
   await collectArtifacts(order, chronicle, guest, alive).catch((error: unknown) => {
@@ -136,16 +136,16 @@ async function walk(
 
 async function sendInputs(
   guest: Guest,
-  { inputs, journal }: { inputs: JobSpec["inputs"]; journal: Journal },
+  { inputs, listener }: { inputs: JobSpec["inputs"]; listener: Listener },
   signal: AbortSignal,
 ): Promise<void> {
   let sentBytes = 0;
   const onBytes = (bytes: number) => {
     sentBytes = bytes;
-    journal.inputsSent(bytes, false);
+    listener.inputsSent(bytes, false);
   };
   await guest.send(inputs, onBytes, signal);
-  if (inputs.length > 0) journal.inputsSent(sentBytes, true);
+  if (inputs.length > 0) listener.inputsSent(sentBytes, true);
 }
 
 function cancelledIn(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import type { Step } from "#job/spec.ts";
 import { Ended, type StepOutcome, type StepResult, type Verdict } from "#job/verdict.ts";
 import { untilAborted } from "#lib/deadline.ts";
-import type { AttemptOrder, Journal } from "./attempt.ts";
+import type { AttemptOrder, Listener } from "./attempt.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Guest, LogSize, Machine, StepEnd } from "./ports.ts";
 import { stepLogPath } from "./results-folder.ts";
@@ -13,7 +13,7 @@ type Room = {
   readonly guest: Guest;
   readonly machine: Machine;
   readonly order: AttemptOrder;
-  readonly journal: Journal;
+  readonly listener: Listener;
   readonly chronicle: Chronicle;
 };
 
@@ -46,12 +46,12 @@ function isDue({ when }: Step, { kind }: Verdict): boolean {
 }
 
 async function runStep(
-  { guest, machine, order, journal, chronicle }: Room,
+  { guest, machine, order, listener, chronicle }: Room,
   number: number,
   step: Step,
   signal: AbortSignal,
 ): Promise<StepResult> {
-  journal.stepBegins(number, step.name);
+  listener.stepBegins(number, step.name);
   const startedMs = performance.now();
   const logPath = stepLogPath(order.resultsFolder, number, step.name);
   const settle = (end: Omit<StepResult, "name" | "durationMs">) => {
@@ -62,7 +62,7 @@ async function runStep(
     };
     chronicle.mark(`step ${number} over`, machine.startedAtMs);
     chronicle.draft.steps.push(result);
-    journal.stepEnds(result);
+    listener.stepEnds(result);
     return result;
   };
   let size: LogSize | undefined;
@@ -73,7 +73,7 @@ async function runStep(
       env: order.spec.env,
       logPath,
       logLimitBytes: order.logLimitBytes,
-      onLog: (piece) => journal.stepLog(number, piece),
+      onLog: (piece) => listener.stepLog(number, piece),
       onLogEnd: (told) => {
         size = told;
       },

@@ -5,7 +5,7 @@ import { Fault } from "#job/fault.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { admit } from "./admission.ts";
-import type { Journal } from "./attempt.ts";
+import type { Listener } from "./attempt.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
 import type { Acceleration, House } from "./ports.ts";
 import { STATE_NAMES } from "./state-folder.ts";
@@ -28,11 +28,11 @@ type Finding = { readonly boot: string; readonly acceleration: Acceleration; rea
 export async function settleAcceleration(
   house: House,
   wanted: Acceleration | "auto",
-  journal: Pick<Journal, "progress">,
+  listener: Pick<Listener, "progress">,
   signal: AbortSignal,
 ): Promise<Acceleration> {
   if (wanted === "tcg") return "tcg";
-  const { acceleration, why } = (await readFinding(house)) ?? (await find(house, journal, signal));
+  const { acceleration, why } = (await readFinding(house)) ?? (await find(house, listener, signal));
   if (wanted === "kvm" && acceleration !== "kvm") {
     throw new Fault(
       "acceleration-unavailable",
@@ -44,7 +44,7 @@ export async function settleAcceleration(
 
 async function find(
   house: House,
-  journal: Pick<Journal, "progress">,
+  listener: Pick<Listener, "progress">,
   signal: AbortSignal,
 ): Promise<Finding> {
   using _ = await FileLock.take(join(house.state.path, STATE_NAMES.probeLock), signal);
@@ -52,21 +52,21 @@ async function find(
   if (known !== undefined) return known;
   const boot = await bootId();
   const finding: Finding = (await house.hypervisor.offersKvm(signal))
-    ? { boot, ...(await probe(house, journal, signal)) }
+    ? { boot, ...(await probe(house, listener, signal)) }
     : { boot, acceleration: "tcg", why: "libvirt offers no KVM on this host" };
   await writeAtomically(findingPath(house), `${JSON.stringify(finding, null, 2)}\n`);
-  journal.progress(`acceleration is ${finding.acceleration}: ${finding.why}`);
+  listener.progress(`acceleration is ${finding.acceleration}: ${finding.why}`);
   return finding;
 }
 
 async function probe(
   house: House,
-  journal: Pick<Journal, "progress">,
+  listener: Pick<Listener, "progress">,
   signal: AbortSignal,
 ): Promise<Omit<Finding, "boot">> {
-  journal.progress("trying KVM with a small machine, once for this boot of the host");
+  listener.progress("trying KVM with a small machine, once for this boot of the host");
   const { state, hypervisor } = house;
-  const image = await house.images.resolve(PROBE_IMAGE, (line) => journal.progress(line), signal);
+  const image = await house.images.resolve(PROBE_IMAGE, (line) => listener.progress(line), signal);
   const identity = {
     installation: state.installation,
     job: `probe-${process.pid}`,
@@ -76,7 +76,7 @@ async function probe(
   await using place = await admit(
     { state, hypervisor },
     need,
-    (line) => journal.progress(line),
+    (line) => listener.progress(line),
     signal,
   );
   const { folder, record } = place;

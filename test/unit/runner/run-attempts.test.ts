@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { AttemptOrder, Journal } from "#host/runner/attempt.ts";
+import type { AttemptOrder, Listener } from "#host/runner/attempt.ts";
 import type { House } from "#host/runner/ports.ts";
 import { runAttempts } from "#host/runner/run-attempts.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
@@ -47,7 +47,7 @@ function order(resultsFolder: string, attempts: number): Omit<AttemptOrder, "att
   };
 }
 
-function journalTo(lines: string[]): Journal {
+function listenerTo(lines: string[]): Listener {
   const ignore = () => undefined;
   return {
     enter: ignore,
@@ -65,7 +65,7 @@ function journalTo(lines: string[]): Journal {
 async function codesOf(house: House, attempts: number, cancel = new AbortController().signal) {
   await using folder = await scratchFolder();
   const lines: string[] = [];
-  const reports = await runAttempts(house, order(folder.path, attempts), journalTo(lines), cancel);
+  const reports = await runAttempts(house, order(folder.path, attempts), listenerTo(lines), cancel);
   const codes = reports.map(({ verdict }) =>
     verdict.kind === "broken" ? verdict.fault.code : verdict.kind,
   );

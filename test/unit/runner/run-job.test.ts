@@ -101,7 +101,7 @@ test("the attempt's deadline ends it in a step, and says in which phase", async 
   await expectClean(house);
 });
 
-/** A verb of the guest, and what the journal says just before it. */
+/** A verb of the guest, and what the listener says just before it. */
 const HANGING = {
   prepare: "phase preparing",
   connect: "waiting domain runs",
