@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 import { LibvirtConnectionError } from "./error.ts";
 import { flags } from "./flags.ts";
 import { PROCEDURE } from "./protocol.ts";
-import type { DomainRef } from "./protocol-values.ts";
+import { type DomainRef, LIST_MAX } from "./protocol-values.ts";
 
 /** Who is asked for addresses: the DHCP server of libvirt's network, the agent in the guest, or the host's ARP table. */
 const ADDRESS_SOURCE = { lease: 0, agent: 1, arp: 2 } as const;
@@ -53,6 +53,15 @@ export type DomainStats = {
 };
 
 export type Screenshot = { readonly mime: string; readonly bytes: Buffer };
+
+/** The place in the list is libvirt's number (virDomainDiskErrorCode). */
+const DISK_ERRORS = ["none", "unspecified", "no-space"] as const;
+
+/** `disk` is its target in the guest, `vda`; `unknown` is newer than our list. */
+export type DiskTrouble = {
+  readonly disk: string;
+  readonly error: (typeof DISK_ERRORS)[number] | "unknown";
+};
 
 const SCREENSHOT_BYTES_MAX = 16 * 1024 * 1024;
 const ACTIVE = 1;
@@ -104,6 +113,16 @@ export function domainInsightCalls(connection: Connection) {
         domain,
         values: new Map(parameters.map(({ field, value }) => [field, value.value])),
       }));
+    },
+
+    /**
+     * What is wrong with the disks of a running domain, those that are well left out. QEMU tells of an error that it stopped
+     * the guest for. Only with the qemu driver.
+     */
+    diskErrors: async (domain: DomainRef, o?: CallOptions): Promise<readonly DiskTrouble[]> => {
+      const args = { domain, errorsMax: LIST_MAX.diskErrors, flags: 0 };
+      const { errors } = await connection.call(PROCEDURE.domainGetDiskErrors, args, o);
+      return errors.map(({ disk, error }) => ({ disk, error: DISK_ERRORS[error] ?? "unknown" }));
     },
 
     /** The picture on the first screen. Throws LibvirtStreamError when it is larger than `bytesMax`, 16 MiB by default. */

@@ -113,6 +113,7 @@ export const LIST_MAX = {
   addresses: 2_048,
   leases: 65_536,
   stats: 262_144,
+  diskErrors: 256,
 } as const;
 
 export const domainStats = struct({

@@ -123,6 +123,14 @@ export const PROCEDURE = named({
     array(interfaceWithAddresses, LIST_MAX.interfaces),
   ),
   domainScreenshot: remote(211, struct({ domain, screen: u32, flags: u32 }), optional(string)),
+  domainGetDiskErrors: remote(
+    263,
+    struct({ domain, errorsMax: u32, flags: u32 }),
+    struct({
+      errors: array(struct({ disk: string, error: i32 }), LIST_MAX.diskErrors),
+      count: i32,
+    }),
+  ),
   domainUpdateDeviceFlags: remote(174, struct({ domain, xml: string, flags: u32 }), nothing),
 
   networkDefineXml: remote(41, string, network),

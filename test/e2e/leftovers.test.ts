@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -6,6 +6,7 @@ import { connectLibvirt } from "#libvirt/client.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { TEST_STATE } from "#test/kit/house.ts";
 import { expectNothingLeft, leftovers, machinePrefix } from "#test/kit/leftovers.ts";
+import { signalQemu } from "#test/kit/qemu-processes.ts";
 import { startJob } from "#test/kit/testbed.ts";
 
 const sleep = { name: "sleep", run: "echo begun; sleep 300" };
@@ -88,7 +89,7 @@ for (const [signal, code, withinMs] of QEMU_SIGNALS) {
     await using limited = await startJob(sleepsWithin("20s"));
     await eventually(() => limited.output().includes("begun"), 120_000);
     const atMs = performance.now();
-    await signalQemu(signal);
+    await signalQemu(await machinePrefix(), signal);
     for (const job of [endless, limited]) {
       const ran = await job.done;
       expect(performance.now() - atMs).toBeLessThan(withinMs);
@@ -101,14 +102,4 @@ for (const [signal, code, withinMs] of QEMU_SIGNALS) {
     }
     await expectNothingLeft();
   });
-}
-
-async function signalQemu(signal: NodeJS.Signals): Promise<void> {
-  const machines = await readdir(join(TEST_STATE, "machines"));
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (command.includes("qemu-system") && machines.some((name) => command.includes(name))) {
-      process.kill(Number(pid), signal);
-    }
-  }
 }

@@ -9,6 +9,7 @@ import { connectLibvirt } from "#libvirt/client.ts";
 import { describeHypervisor } from "#test/contract/hypervisor.contract.ts";
 import { TEST_STATE } from "#test/kit/house.ts";
 import { machineOrder } from "#test/kit/orders.ts";
+import { signalQemu } from "#test/kit/qemu-processes.ts";
 import { realImages } from "#test/kit/real-images.ts";
 
 const URI = "qemu:///system";
@@ -19,9 +20,16 @@ describeHypervisor("machines over libvirt, for real", async () => {
   // mkdtemp makes it 0700, and QEMU runs as another user.
   await chmod(folder, 0o711);
   const hypervisor = new LibvirtHypervisor(URI);
+  const open = [hypervisor];
   const orders: MachineOrder[] = [];
   return {
     hypervisor,
+    another: () => {
+      const another = new LibvirtHypervisor(URI);
+      open.push(another);
+      return another;
+    },
+    crash: async (name) => signalQemu(name, "SIGKILL"),
     order: async (installation, slot = 0) => {
       const order = await realOrder(folder, installation, slot);
       orders.push(order);
@@ -29,7 +37,7 @@ describeHypervisor("machines over libvirt, for real", async () => {
     },
     [Symbol.asyncDispose]: async () => {
       await removeNetworks(orders);
-      await hypervisor[Symbol.asyncDispose]();
+      for (const one of open) await one[Symbol.asyncDispose]();
       await rm(folder, { recursive: true });
     },
   };

@@ -1,16 +1,23 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Console, Hypervisor, Machine, MachineOrder } from "#host/runner/ports.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { AdoptOrder, Console, Hypervisor, Machine, MachineOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 
-type Verb = "boot" | "dispose" | "list" | "remove";
+type Verb = "adopt" | "boot" | "dispose" | "list" | "remove";
 
-/** Machines that are a line in a map, with a dial for faults. Keeps the contract in `test/contract/hypervisor.contract.ts`. */
+/**
+ * Machines that are a line in a map, with a dial for faults. They live in this object, so that a second daemon of the same
+ * process can adopt what a first one booted. Keeps the contract in `test/contract/hypervisor.contract.ts`.
+ */
 export class FakeHypervisor implements Hypervisor {
+  /** By name, the object that was made last for each. */
   readonly machines = new Map<string, FakeMachine>();
   kvm = false;
   /** What machines that are booted from now on have on their console. */
   consoleText = "Linux version 6.1\n";
+  /** Names of machines that are defined and of whose run nothing is known. */
+  readonly #unstarted = new Set<string>();
   readonly #failures = new Map<Verb, unknown>();
 
   /** The next call of a verb throws this. */
@@ -27,9 +34,31 @@ export class FakeHypervisor implements Hypervisor {
     this.trip("boot");
     if (this.machines.has(order.name))
       throw new Fault("machine-refused", `${order.name} exists already`);
-    const machine = new FakeMachine(this, order);
+    const machine = new FakeMachine(this, order, performance.now());
+    writeFileSync(consoleOf(order), this.consoleText);
     this.machines.set(order.name, machine);
     return machine;
+  }
+
+  async adopt(order: AdoptOrder, signal: AbortSignal): Promise<Machine | undefined> {
+    signal.throwIfAborted();
+    this.trip("adopt");
+    const known = this.machines.get(order.name);
+    if (known === undefined || this.#unstarted.has(order.name)) return undefined;
+    if (!isDeepStrictEqual(known.order.identity, order.identity)) return undefined;
+    known.letGo();
+    const machine = new FakeMachine(this, order, order.startedAtMs);
+    if (known.ended.aborted) machine.end(known.ended.reason);
+    this.machines.set(order.name, machine);
+    return machine;
+  }
+
+  /** The host was switched off and on: the machines are defined, and nobody knows how they ended. */
+  rebootHost(): void {
+    for (const machine of this.machines.values()) {
+      machine.letGo();
+      this.#unstarted.add(machine.name);
+    }
   }
 
   async list(installation: string): Promise<readonly string[]> {
@@ -44,8 +73,13 @@ export class FakeHypervisor implements Hypervisor {
     this.trip("remove");
     const machine = this.machines.get(name);
     if (machine?.order.identity.installation !== installation) return;
-    this.machines.delete(name);
+    this.forget(name);
     machine.end(new Fault("machine-destroyed", `somebody destroyed ${name}`));
+  }
+
+  forget(name: string): void {
+    this.machines.delete(name);
+    this.#unstarted.delete(name);
   }
 
   trip(verb: Verb): void {
@@ -55,34 +89,36 @@ export class FakeHypervisor implements Hypervisor {
   }
 }
 
+function consoleOf({ folder }: Pick<AdoptOrder, "folder">): string {
+  return join(folder, "console.log");
+}
+
 export class FakeMachine implements Machine {
   readonly name: string;
-  readonly order: MachineOrder;
-  readonly acceleration: MachineOrder["acceleration"];
-  readonly startedAtMs = performance.now();
+  readonly order: AdoptOrder;
+  readonly acceleration: AdoptOrder["acceleration"];
+  readonly startedAtMs: number;
   readonly console: Console;
   readonly #house: FakeHypervisor;
   readonly #ended = new AbortController();
-  readonly #consolePath: string;
   #isKept = false;
 
-  constructor(house: FakeHypervisor, order: MachineOrder) {
+  constructor(house: FakeHypervisor, order: Omit<AdoptOrder, "startedAtMs">, startedAtMs: number) {
     this.#house = house;
-    this.order = order;
+    this.order = { ...order, startedAtMs };
     this.name = order.name;
     this.acceleration = order.acceleration;
-    this.#consolePath = join(order.folder, "console.log");
-    writeFileSync(this.#consolePath, house.consoleText);
+    this.startedAtMs = startedAtMs;
+    const path = consoleOf(this.order);
     this.console = {
-      size: async () => readFileSync(this.#consolePath).length,
-      tail: async (bytes) => readFileSync(this.#consolePath).subarray(-bytes),
-      save: async (path) => {
-        const all = readFileSync(this.#consolePath);
-        writeFileSync(path, all);
+      size: async () => readFileSync(path).length,
+      tail: async (bytes) => readFileSync(path).subarray(-bytes),
+      save: async (to) => {
+        const all = readFileSync(path);
+        writeFileSync(to, all);
         return all.length;
       },
-      panic: async () =>
-        /Kernel panic - not syncing.*/.exec(readFileSync(this.#consolePath, "latin1"))?.[0],
+      panic: async () => /Kernel panic - not syncing.*/.exec(readFileSync(path, "latin1"))?.[0],
     };
   }
 
@@ -111,8 +147,13 @@ export class FakeMachine implements Machine {
     this.#isKept = true;
   }
 
+  /** Another object is this machine's from now on. */
+  letGo(): void {
+    this.keep();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#house.trip("dispose");
-    if (!this.#isKept) this.#house.machines.delete(this.name);
+    if (!this.#isKept) this.#house.forget(this.name);
   }
 }

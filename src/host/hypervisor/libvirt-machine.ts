@@ -1,9 +1,10 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Machine, MachineOrder } from "#host/runner/ports.ts";
+import type { AdoptOrder, Machine } from "#host/runner/ports.ts";
 import { type Evidence, Fault } from "#job/fault.ts";
+import { retry } from "#lib/retry.ts";
 import type { Libvirt } from "#libvirt/client.ts";
-import { LibvirtError } from "#libvirt/error.ts";
+import { LibvirtConnectionError, LibvirtError, LibvirtTimeoutError } from "#libvirt/error.ts";
 import type { DomainRef } from "#libvirt/protocol-values.ts";
 import { consolePath } from "./domain-xml.ts";
 import { spaceReturns } from "./full-disk.ts";
@@ -19,10 +20,22 @@ const NEIGHBOURS_EVERY_MS = 2_000;
 const EVIDENCE_MS = 3_000;
 const SCREENSHOT_BYTES_MAX = 16 * 2 ** 20;
 
-/** A machine that libvirt runs. `LibvirtHypervisor` tells it what libvirt's events say. */
+/** Between two looks at a machine when libvirt was away or busy. */
+const PAUSES = { firstMs: 100, longestMs: 2_000 };
+
+/** What a machine's object is made of. */
+export type MachineParts = {
+  readonly libvirt: Libvirt;
+  readonly domain: DomainRef;
+  readonly order: AdoptOrder;
+  readonly network: SlotNetwork;
+  readonly onDisposed: () => void;
+};
+
+/** A machine that libvirt runs. `LiveMachines` tells it what libvirt's events say. */
 export class LibvirtMachine implements Machine {
   readonly name: string;
-  readonly acceleration: MachineOrder["acceleration"];
+  readonly acceleration: AdoptOrder["acceleration"];
   readonly startedAtMs: number;
   readonly console: SerialConsole;
   readonly domain: DomainRef;
@@ -35,20 +48,14 @@ export class LibvirtMachine implements Machine {
   #isKept = false;
   #isPaused = false;
   #isEndedByHost = false;
+  #isLooking = false;
   #addresses: readonly string[] | undefined;
   #addressesAtMs = 0;
 
-  constructor(made: {
-    libvirt: Libvirt;
-    domain: DomainRef;
-    order: MachineOrder;
-    network: SlotNetwork;
-    startedAtMs: number;
-    onDisposed: () => void;
-  }) {
+  constructor(made: MachineParts) {
     this.name = made.order.name;
     this.acceleration = made.order.acceleration;
-    this.startedAtMs = made.startedAtMs;
+    this.startedAtMs = made.order.startedAtMs;
     this.console = new SerialConsole(consolePath(made.order.folder));
     this.domain = made.domain;
     this.#folder = made.order.folder;
@@ -86,14 +93,34 @@ export class LibvirtMachine implements Machine {
     }
   }
 
-  /** Asks libvirt for the machine's state, since a stop while nobody listened sends no event. */
-  async lookAgain(): Promise<void> {
+  /** Looks at libvirt's state of the machine, and sees to what that asks for. Throws what libvirt's calls throw. */
+  async look(signal: AbortSignal): Promise<void> {
     try {
-      const { state, reason } = await this.#libvirt.domains.state(this.domain);
+      const { state, reason } = await this.#libvirt.domains.state(this.domain, { signal });
       const stop = stopOfState(state, reason);
       if (stop !== undefined) this.end(stop);
+      // Not awaited: it waits for space. It never throws.
+      else if (state === "paused" && reason === "io-error")
+        void this.onDiskError(await this.#diskProblem(signal));
     } catch (error) {
-      if (error instanceof LibvirtError && error.codeName === "VIR_ERR_NO_DOMAIN") this.end("gone");
+      if (!(error instanceof LibvirtError) || error.codeName !== "VIR_ERR_NO_DOMAIN") throw error;
+      this.end("gone");
+    }
+  }
+
+  /**
+   * Looks, since a stop while nobody listened sends no event, until libvirt has answered: right after its start it can be
+   * busy with another machine. Never throws.
+   */
+  async lookAgain(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      await retry(() => this.look(this.#closing.signal), mayPass, PAUSES, this.#closing.signal);
+    } catch {
+      // Disposed, or libvirt has something against the question: events are what is left.
+    } finally {
+      this.#isLooking = false;
     }
   }
 
@@ -137,6 +164,12 @@ export class LibvirtMachine implements Machine {
     this.#isKept = true;
   }
 
+  /** Another object is this machine's from now on. */
+  letGo(): void {
+    this.keep();
+    this.#closing.abort();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     this.#onDisposed();
@@ -148,6 +181,12 @@ export class LibvirtMachine implements Machine {
       await rm(join(QEMU_LOGS, `${this.name}.log`), { force: true }).catch(() => undefined);
   }
 
+  /** Why the disk paused the guest, in the words of libvirt's event: the event itself went by unheard. */
+  async #diskProblem(signal: AbortSignal): Promise<string> {
+    const errors = await this.#libvirt.domains.diskErrors(this.domain, { signal });
+    return errors.some(({ error }) => error === "no-space") ? "enospc" : "";
+  }
+
   async #leases(options: { timeoutMs: number }): Promise<readonly string[]> {
     const network = await this.#libvirt.networks.lookupByName(this.#network.name, options);
     if (network === undefined)
@@ -155,4 +194,10 @@ export class LibvirtMachine implements Machine {
     const leases = await this.#libvirt.networks.leases(network, options);
     return leases.map(({ address, mac }) => `${mac ?? "?"} ${address}`);
   }
+}
+
+/** No answer is none yet, unless the connection is closed for good. */
+function mayPass(error: unknown): number | undefined {
+  if (error instanceof LibvirtTimeoutError) return 0;
+  return error instanceof LibvirtConnectionError && error.trouble !== "closed" ? 0 : undefined;
 }

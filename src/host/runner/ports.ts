@@ -90,6 +90,15 @@ export type MachineOrder = {
   readonly acceleration: Acceleration;
 };
 
+/** What there is to know of a machine that runs already, to take it up again. */
+export type AdoptOrder = Pick<
+  MachineOrder,
+  "identity" | "name" | "folder" | "slot" | "acceleration"
+> & {
+  /** When it was started, on this process's monotonic clock (`performance.now()`); may be negative. */
+  readonly startedAtMs: number;
+};
+
 /** Machines over libvirt. */
 export interface Hypervisor {
   /** True when libvirt lists KVM for this architecture, which does not mean that guests run: see `settle-acceleration.ts`. */
@@ -100,6 +109,17 @@ export interface Hypervisor {
    * machine is left in libvirt. Throws machine-refused, network-unavailable, host-path-closed, libvirt-unreachable.
    */
   boot(order: MachineOrder, signal: AbortSignal): Promise<Machine>;
+
+  /**
+   * Takes up a machine that an earlier process of this installation booted. Undefined when libvirt has none of that name
+   * that is provably ours (name, UUID, metadata), or has it without a word of how it ended: never started, or over before
+   * the host or libvirt itself was started again; the caller removes it. One that stopped meanwhile comes back as ended,
+   * with how it ended. Of one that runs, network and host side are put right as in `boot`, and when the host's full disk
+   * paused it that is seen to; one that somebody suspended stays so. Twice is safe: an object that this process had for
+   * the machine before hears no more, and disposing that one leaves the machine.
+   * Throws libvirt-unreachable, network-unavailable, host-tool-missing.
+   */
+  adopt(order: AdoptOrder, signal: AbortSignal): Promise<Machine | undefined>;
 
   /** Names of all machines in libvirt that are provably this installation's: by name and by metadata. */
   list(installation: string, signal: AbortSignal): Promise<readonly string[]>;
