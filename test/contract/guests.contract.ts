@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import type { Guest, StepOrder } from "#host/runner/ports.ts";
+import type { Guest, GuestPlace, StepOrder } from "#host/runner/ports.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
 /** A guest to test, and what a test needs to know of it. */
@@ -11,6 +11,8 @@ export type GuestUnderTest = {
   readonly guest: Guest;
   /** A folder in the guest where the test may write; empty. */
   readonly folder: string;
+  /** Takes the guest up at a place, as another process would. */
+  resume(place: GuestPlace): Promise<Guest>;
 } & AsyncDisposable;
 
 const NEVER = new AbortController().signal;

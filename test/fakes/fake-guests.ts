@@ -1,12 +1,13 @@
-import { execFile, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { appendFile, cp, glob, mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import { cp, glob, mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type {
   Access,
   Collection,
   Guest,
+  GuestPlace,
   Guests,
   Image,
   Machine,
@@ -17,17 +18,31 @@ import type {
 import { Fault } from "#job/fault.ts";
 import type { Input } from "#job/spec.ts";
 import type { Artifact, Refusal } from "#job/verdict.ts";
+import { FakeStep } from "./fake-step.ts";
 
-type Verb = "prepare" | "connect" | "send" | "run" | "collect" | "dispose";
+type Verb = "prepare" | "connect" | "resume" | "send" | "run" | "collect" | "dispose";
+
+/** What is inside a machine, whoever is connected to it: lives until the machine ends or its guest reboots. */
+class Inside {
+  readonly bootId = randomUUID();
+  readonly steps = new Map<number, FakeStep>();
+
+  end(): void {
+    for (const step of this.steps.values()) step.kill();
+  }
+}
 
 /**
  * Guests whose steps are plain shells of this host and whose files are this host's, with a dial for faults. No SSH, no
- * reconnects, no caps. Keeps the contract in `test/contract/guests.contract.ts`.
+ * reconnects, no caps. What is inside a machine is found by its name, so two daemons of one process may share this: the
+ * second resumes what the first began. Keeps the contract in `test/contract/guests.contract.ts`.
  */
 export class FakeGuests implements Guests {
   readonly guests: FakeGuest[] = [];
+  readonly #insides = new Map<string, Inside>();
   readonly #failures = new Map<Verb, unknown>();
   readonly #hangs = new Set<Verb>();
+  #daemon = new AbortController();
 
   /** The next call of a verb throws this. */
   failNext(verb: Verb, error: unknown): void {
@@ -37,6 +52,23 @@ export class FakeGuests implements Guests {
   /** The next call of a verb ends only by its signal. */
   hangNext(verb: Verb): void {
     this.#hangs.add(verb);
+  }
+
+  /** As SIGKILL of the daemon that has all guests of now: its verbs never come back, and steps go on for the next one. */
+  forsake(): void {
+    this.#daemon.abort();
+    this.#daemon = new AbortController();
+  }
+
+  /** The guest of a machine boots again: its steps are gone, and who resumes it finds another boot. */
+  reboot(machine: string): void {
+    this.#insides.get(machine)?.end();
+    this.#insides.set(machine, new Inside());
+  }
+
+  /** What is inside a machine now; undefined when nobody ever connected to it, or it ended. */
+  inside(machine: string): Inside | undefined {
+    return this.#insides.get(machine);
   }
 
   async prepare(
@@ -64,9 +96,17 @@ export class FakeGuests implements Guests {
       await this.trip("connect", signal);
       onRequirement(name, "met", 1);
     }
-    const guest = new FakeGuest(this, machine);
-    this.guests.push(guest);
-    return guest;
+    const inside = this.#insides.get(machine.name) ?? new Inside();
+    this.#insides.set(machine.name, inside);
+    return this.#guest(machine, { address: "fe80::1%fake0", bootId: inside.bootId });
+  }
+
+  async resume(
+    { machine, place }: { machine: Machine; place: GuestPlace },
+    signal: AbortSignal,
+  ): Promise<Guest> {
+    await this.trip("resume", signal);
+    return this.#guest(machine, place);
   }
 
   async trip(verb: Verb, signal: AbortSignal): Promise<void> {
@@ -79,22 +119,41 @@ export class FakeGuests implements Guests {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
   }
+
+  #guest(machine: Machine, place: GuestPlace): Guest {
+    const { name, ended } = machine;
+    const onEnd = () => {
+      this.#insides.get(name)?.end();
+      this.#insides.delete(name);
+    };
+    if (ended.aborted) onEnd();
+    ended.addEventListener("abort", onEnd, { once: true });
+    const guest = new FakeGuest(this, machine, { place, forsaken: this.#daemon.signal });
+    this.guests.push(guest);
+    return guest;
+  }
 }
 
 class FakeGuest implements Guest {
-  readonly address = "fe80::1%fake0";
+  readonly place: GuestPlace;
   readonly #house: FakeGuests;
   readonly #machine: Machine;
-  readonly #steps = new Map<number, { output: Buffer; end: StepEnd }>();
-  isDisposed = false;
+  readonly #letGo = new AbortController();
+  readonly #forsaken: AbortSignal;
 
-  constructor(house: FakeGuests, machine: Machine) {
+  constructor(
+    house: FakeGuests,
+    machine: Machine,
+    { place, forsaken }: { place: GuestPlace; forsaken: AbortSignal },
+  ) {
+    this.place = place;
     this.#house = house;
     this.#machine = machine;
+    this.#forsaken = forsaken;
   }
 
   async send(inputs: readonly Input[], onBytes: (sent: number) => void, signal: AbortSignal) {
-    await this.#house.trip("send", this.#signal(signal));
+    await this.#begin("send", signal);
     let sent = 0;
     for (const { from, to, isArchive } of inputs) {
       const stats = await stat(from).catch((cause: Error) => {
@@ -109,20 +168,21 @@ class FakeGuest implements Guest {
   }
 
   async run(order: StepOrder, callerSignal: AbortSignal): Promise<StepEnd> {
-    const signal = this.#signal(callerSignal);
-    await this.#house.trip("run", signal);
-    const before = this.#steps.get(order.number);
-    if (before !== undefined) {
-      await appendFile(order.logPath, before.output);
-      return before.end;
+    const { steps } = await this.#begin("run", callerSignal);
+    const step = steps.get(order.number) ?? new FakeStep(order);
+    steps.set(order.number, step);
+    const left = AbortSignal.any([this.#letGo.signal, this.#forsaken]);
+    const signal = AbortSignal.any([callerSignal, this.#machine.ended]);
+    try {
+      return await step.follow(order, signal, left);
+    } catch (error) {
+      if (this.#forsaken.aborted) await new Promise(() => undefined);
+      throw error;
     }
-    const { output, end } = await shell(order, signal);
-    this.#steps.set(order.number, { output, end });
-    return end;
   }
 
   async collect(patterns: readonly string[], folder: string, signal: AbortSignal) {
-    await this.#house.trip("collect", this.#signal(signal));
+    await this.#begin("collect", signal);
     const artifacts: Artifact[] = [];
     const refused: Refusal[] = [];
     await mkdir(folder, { recursive: true });
@@ -145,12 +205,18 @@ class FakeGuest implements Guest {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.isDisposed = true;
+    this.#letGo.abort(new Error("the guest was let go of"));
     await this.#house.trip("dispose", new AbortController().signal);
   }
 
-  #signal(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, this.#machine.ended]);
+  /** What every verb does first: finds the inside of the machine in the boot that this guest knows. */
+  async #begin(verb: Verb, callerSignal: AbortSignal): Promise<Inside> {
+    if (this.#forsaken.aborted) await new Promise(() => undefined);
+    const { ended, name } = this.#machine;
+    await this.#house.trip(verb, AbortSignal.any([callerSignal, ended, this.#letGo.signal]));
+    const inside = this.#house.inside(name);
+    if (inside?.bootId === this.place.bootId) return inside;
+    throw new Fault("guest-runner-lost", "the guest rebooted while nobody was connected");
   }
 }
 
@@ -158,67 +224,4 @@ async function unpack(from: string, to: string): Promise<void> {
   await promisify(execFile)("tar", ["-x", "-o", "-f", from, "-C", to]).catch((cause: Error) => {
     throw new Fault("input-unreadable", `the guest refused it: ${cause.message}`, { cause });
   });
-}
-
-async function shell(
-  order: StepOrder,
-  signal: AbortSignal,
-): Promise<{ output: Buffer; end: StepEnd }> {
-  const home = await mkdtemp("/tmp/testbed-fake-guest-");
-  await appendFile(order.logPath, "");
-  const child = spawn("sh", ["-c", `exec 2>&1; ${order.step.run}`], {
-    cwd: home,
-    env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home, ...order.env },
-    stdio: ["ignore", "pipe", "ignore"],
-    detached: true,
-  });
-  let ended: "timed-out" | "silent" | undefined;
-  const kill = (why?: "timed-out" | "silent") => {
-    ended ??= why;
-    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-  };
-  const limit = (seconds: number | undefined, why: "timed-out" | "silent") =>
-    seconds === undefined ? undefined : setTimeout(() => kill(why), seconds * 1000);
-  const timeout = limit(order.step.timeoutSeconds, "timed-out");
-  const silence = limit(order.step.silenceSeconds, "silent");
-  const onAbort = () => kill();
-  signal.addEventListener("abort", onAbort, { once: true });
-  let printed = 0;
-  const kept: Buffer[] = [];
-  const keep = async (piece: Buffer) => {
-    kept.push(piece);
-    await appendFile(order.logPath, piece);
-    order.onLog?.(piece);
-  };
-  const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
-  for await (const piece of child.stdout as AsyncIterable<Buffer>) {
-    silence?.refresh();
-    const fits = piece.subarray(0, Math.max(0, order.logLimitBytes - printed));
-    printed += piece.length;
-    if (fits.length > 0) await keep(fits);
-  }
-  const code = await closed;
-  clearTimeout(timeout);
-  clearTimeout(silence);
-  signal.removeEventListener("abort", onAbort);
-  await rm(home, { recursive: true, force: true });
-  const logBytes = Math.min(printed, order.logLimitBytes);
-  const cutBytes = printed - logBytes;
-  if (cutBytes > 0) {
-    await keep(
-      Buffer.from(
-        `\n[testbed: log cut here after ${logBytes} bytes; the step printed ${cutBytes} more]\n`,
-      ),
-    );
-  }
-  if (signal.aborted) {
-    order.onLogEnd?.({ logBytes, cutBytes });
-    throw signal.reason;
-  }
-  const outcome = ended ?? (code === 0 ? "passed" : "failed");
-  const how = code === null ? { signal: "KILL" } : { exitCode: code };
-  return {
-    output: Buffer.concat(kept),
-    end: { outcome, ...how, logBytes, cutBytes },
-  };
 }

@@ -105,7 +105,8 @@ async function tryOnce(order: ConnectOrder, way: Way): Promise<GuestLink> {
     milestones.reach("login works");
     const bootId = await installRunner(connection, options, options.settledFile, signal);
     milestones.reach("guest settled");
-    return new GuestLink({ machine, address, credentials: access, connection, bootId, options });
+    const place = { address, bootId };
+    return new GuestLink({ machine, place, credentials: access, connection, options });
   } catch (error) {
     connection[Symbol.dispose]();
     throw error;

@@ -1,4 +1,4 @@
-import type { Machine } from "#host/runner/ports.ts";
+import type { GuestPlace, Machine } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { printable } from "#lib/printable.ts";
 import { type Credentials, SshConnection } from "./connection.ts";
@@ -16,24 +16,24 @@ const QUICK_LOSSES_MAX = 10;
 
 export type LinkOrder = {
   readonly machine: Machine;
-  readonly address: string;
+  readonly place: GuestPlace;
   readonly credentials: Credentials;
-  readonly connection: SshConnection;
-  /** Names the boot of the guest that the steps run in. */
-  readonly bootId: string;
+  /** The one that found the guest; undefined for a guest that an earlier process found. */
+  readonly connection: SshConnection | undefined;
   readonly options: GuestOptions;
 };
 
 /** One guest through as many connections as it takes. Each new one checks the host key and that the guest did not reboot. */
 export class GuestLink implements Disposable {
-  readonly address: string;
+  readonly place: GuestPlace;
   readonly options: GuestOptions;
   readonly #order: LinkOrder;
-  #connection: SshConnection;
+  readonly #letGo = new AbortController();
+  #connection: SshConnection | undefined;
 
   constructor(order: LinkOrder) {
     this.#order = order;
-    this.address = order.address;
+    this.place = order.place;
     this.options = order.options;
     this.#connection = order.connection;
   }
@@ -43,9 +43,14 @@ export class GuestLink implements Disposable {
     return this.#order.machine.ended;
   }
 
-  /** Whether the last connection has not been found lost. A guest that froze is found out some 30 s later. */
+  /** Whether there is a connection that has not been found lost. A guest that froze is found out some 30 s later. */
   get isConnected(): boolean {
-    return !this.#connection.lost.aborted;
+    return this.#live() !== undefined;
+  }
+
+  /** Whether this was disposed: nobody here has a say in what the guest does any more. */
+  get isLetGo(): boolean {
+    return this.#letGo.signal.aborted;
   }
 
   /** What to throw of a guest that no longer answers, said by whoever asked it: guest-unreachable or guest-panicked. */
@@ -56,19 +61,20 @@ export class GuestLink implements Disposable {
 
   /**
    * Does some work over a connection, and again from the start over the next one when that is lost; the work itself must
-   * know how far it came. Throws what the work throws, the signal's reason, whatever ended the machine, or
-   * guest-unreachable, guest-sshd-gone, guest-panicked, guest-runner-lost.
+   * know how far it came. Throws what the work throws, the signal's reason, whatever ended the machine, that
+   * the guest was let go of, or guest-unreachable, guest-sshd-gone, guest-panicked, guest-runner-lost.
    */
   async use<T>(
     work: (connection: SshConnection, signal: AbortSignal) => Promise<T>,
     callerSignal: AbortSignal,
   ): Promise<T> {
-    const signal = AbortSignal.any([callerSignal, this.ended]);
+    const signal = AbortSignal.any([callerSignal, this.ended, this.#letGo.signal]);
     for (let quickLosses = 0; ; ) {
-      if (this.#connection.lost.aborted) this.#connection = await this.#reconnect(signal);
+      signal.throwIfAborted();
+      const connection = await this.#connected(signal);
       const startedAtMs = performance.now();
       try {
-        return await work(this.#connection, signal);
+        return await work(connection, signal);
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof ConnectionLost)) throw error;
@@ -78,15 +84,35 @@ export class GuestLink implements Disposable {
             cause: error,
           });
         }
-        this.#connection[Symbol.dispose]();
+        connection[Symbol.dispose]();
         await pause(quickLosses * BACKOFF_MS_FIRST, signal);
       }
     }
   }
 
-  /** Closes the connection. Twice is safe. */
+  /** Closes the connection and ends all work over it. Twice is safe. */
   [Symbol.dispose](): void {
-    this.#connection[Symbol.dispose]();
+    this.#letGo.abort(new Error("the guest was let go of"));
+    this.#connection?.[Symbol.dispose]();
+  }
+
+  /** The connection that there is, or the next one. Two may want it at once: who comes second takes the first one's. */
+  async #connected(signal: AbortSignal): Promise<SshConnection> {
+    const there = this.#live();
+    if (there !== undefined) return there;
+    const made = await this.#reconnect(signal);
+    const others = this.#live();
+    if (others === undefined && !this.isLetGo) {
+      this.#connection = made;
+      return made;
+    }
+    made[Symbol.dispose]();
+    this.#letGo.signal.throwIfAborted();
+    return others ?? made;
+  }
+
+  #live(): SshConnection | undefined {
+    return this.#connection?.lost.aborted === false ? this.#connection : undefined;
   }
 
   async #reconnect(signal: AbortSignal): Promise<SshConnection> {
@@ -114,11 +140,11 @@ export class GuestLink implements Disposable {
   }
 
   async #connect(signal: AbortSignal): Promise<SshConnection> {
-    const { credentials, bootId, machine } = this.#order;
+    const { credentials, place, machine } = this.#order;
     const factor = machine.acceleration === "tcg" ? this.options.emulationFactor : 1;
     const handshakeMs = this.options.handshakeSeconds * 1000 * factor;
     const { socket } = await dial({
-      address: this.address,
+      address: place.address,
       port: this.options.port,
       connectMs: CONNECT_MS,
       bannerMs: handshakeMs,
@@ -132,9 +158,10 @@ export class GuestLink implements Disposable {
           ? new ConnectionLost("no answer to a command")
           : error;
       });
-      if (current === bootId) return connection;
-      throw new Fault("guest-runner-lost", "the guest rebooted while a step ran", {
-        evidence: { bootBefore: bootId, bootNow: current },
+      if (current === place.bootId) return connection;
+      const when = this.#connection === undefined ? "nobody was connected" : "a step ran";
+      throw new Fault("guest-runner-lost", `the guest rebooted while ${when}`, {
+        evidence: { bootBefore: place.bootId, bootNow: current },
       });
     } catch (error) {
       connection[Symbol.dispose]();

@@ -31,6 +31,8 @@ export async function runStep(
     const end = await pursue(pursuit, signal);
     return { ...end, ...(await finish(pursuit)) };
   } catch (error) {
+    // The step goes on, and so does its log.
+    if (link.isLetGo) throw error;
     // What ended the step is told, and not that its log has no room for a last line.
     const size = await finish(pursuit).catch(() => undefined);
     if (size !== undefined) order.onLogEnd?.(size);

@@ -2,6 +2,7 @@ import type {
   Access,
   Collection,
   Guest,
+  GuestPlace,
   Guests,
   Image,
   Machine,
@@ -14,7 +15,7 @@ import type { Input } from "#job/spec.ts";
 import { collectFiles } from "./collect.ts";
 import { connectGuest } from "./connect.ts";
 import { FileThread } from "./file-thread.ts";
-import type { GuestLink } from "./guest-link.ts";
+import { GuestLink } from "./guest-link.ts";
 import { GUEST_DEFAULTS, type GuestOptions } from "./guest-options.ts";
 import { makeKeyPair } from "./keys.ts";
 import { runStep } from "./run-step.ts";
@@ -63,6 +64,16 @@ export class SshGuests implements Guests {
     this.#thread.warm();
     return new SshGuest(await connectGuest(order, signal), this.#thread);
   }
+
+  async resume(
+    order: { machine: Machine; access: Access; place: GuestPlace },
+    signal: AbortSignal,
+  ): Promise<Guest> {
+    signal.throwIfAborted();
+    const { machine, access, place } = order;
+    const found = { machine, place, credentials: access, connection: undefined };
+    return new SshGuest(new GuestLink({ ...found, options: this.#options }), this.#thread);
+  }
 }
 
 class SshGuest implements Guest {
@@ -74,8 +85,8 @@ class SshGuest implements Guest {
     this.#thread = thread;
   }
 
-  get address(): string {
-    return this.#link.address;
+  get place(): GuestPlace {
+    return this.#link.place;
   }
 
   async send(

@@ -20,7 +20,7 @@ export async function keepMachine(kept: {
   const { place, machine, access, holdings, chronicle } = kept;
   if (machine.ended.aborted) return;
   const found = await machine.addresses(AbortSignal.timeout(5_000));
-  const address = holdings.guest?.address ?? found[0] ?? "unknown";
+  const address = holdings.guest?.place.address ?? found[0] ?? "unknown";
   const file = (name: string) => join(place.folder, name);
   const type = access.hostKey.subarray(4, 4 + access.hostKey.readUInt32BE(0)).toString();
   await writeFile(file(MACHINE_FILES.key), access.clientKey, { mode: 0o600 });

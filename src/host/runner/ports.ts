@@ -171,6 +171,14 @@ export type Access = {
   readonly seedPath: string;
 };
 
+/** Where a guest is, and in which boot of it: what a later process needs, beside the access, to take it up again. */
+export type GuestPlace = {
+  /** The address that answered; link-local ones with their zone. */
+  readonly address: string;
+  /** Of the boot that the steps run in (the guest's /proc/sys/kernel/random/boot_id); checked at each connection. */
+  readonly bootId: string;
+};
+
 /** Told as each requirement of the readiness list begins and is met. */
 export type OnRequirement = (name: string, state: "waiting" | "met", elapsedMs: number) => void;
 
@@ -192,6 +200,20 @@ export interface Guests {
     access: Access,
     image: Image,
     onRequirement: OnRequirement,
+    signal: AbortSignal,
+  ): Promise<Guest>;
+
+  /**
+   * Takes up a guest that an earlier process was logged in to, in the boot it was in, without the readiness list. Nothing
+   * is asked of it here: it is connected to at the first verb, and one that rebooted or is gone fails that verb. Twice is
+   * safe, also while the earlier process has not quite died.
+   */
+  resume(
+    order: {
+      readonly machine: Machine;
+      readonly access: Access;
+      readonly place: GuestPlace;
+    },
     signal: AbortSignal,
   ): Promise<Guest>;
 }
@@ -229,11 +251,13 @@ export type Collection = {
   readonly refused: readonly Refusal[];
 };
 
-/** A guest that is logged in. Survives lost SSH connections: each verb reconnects for as long as the guest answers.
- * Disposing closes the connection and nothing else. */
+/**
+ * A guest that is logged in. Survives lost SSH connections: each verb reconnects for as long as the guest answers, and
+ * throws guest-runner-lost when it rebooted. Disposing lets go of the guest and does nothing to it: verbs under way throw
+ * an error that is no `Fault`, and a step goes on for whoever resumes the guest.
+ */
 export interface Guest extends AsyncDisposable {
-  /** Which address answered. */
-  readonly address: string;
+  readonly place: GuestPlace;
   /** Sends files and folders, streamed. Throws input-unreadable for what the host cannot read or the guest refuses. */
   send(
     inputs: readonly Input[],

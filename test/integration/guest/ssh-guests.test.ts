@@ -2,7 +2,9 @@ import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
-import { describeGuests } from "#test/contract/guests.contract.ts";
+import type { GuestPlace } from "#host/runner/ports.ts";
+import { describeGuests, type GuestUnderTest } from "#test/contract/guests.contract.ts";
+import { describeResumedGuests } from "#test/contract/resumed-guests.contract.ts";
 import { PAPER_IMAGE } from "#test/kit/orders.ts";
 import { LoopbackMachine } from "#test/kit/ssh-machine.ts";
 import { type LoopbackSshd, startSshd } from "#test/kit/ssh-sshd.ts";
@@ -15,16 +17,15 @@ afterAll(async () => {
   await sshd[Symbol.asyncDispose]();
 });
 
-describeGuests(async () => {
+async function guestUnderTest(): Promise<GuestUnderTest> {
   const own = await mkdtemp(join(sshd.folder, "guest-"));
-  const guests = new SshGuests({
-    ...sshd.options,
-    stateFolder: join(own, "run"),
-    logFolder: join(own, "logs"),
-  });
+  const [stateFolder, logFolder] = [join(own, "run"), join(own, "logs")];
+  const make = () => new SshGuests({ ...sshd.options, stateFolder, logFolder });
+  const guests = make();
+  const machine = new LoopbackMachine();
   const met: string[] = [];
   const guest = await guests.connect(
-    new LoopbackMachine(),
+    machine,
     sshd.access,
     PAPER_IMAGE,
     (name, state) => {
@@ -34,5 +35,11 @@ describeGuests(async () => {
   );
   expect(met).toHaveLength(8);
   const folder = await mkdtemp(join(sshd.folder, "files-"));
-  return { guest, folder, [Symbol.asyncDispose]: () => guest[Symbol.asyncDispose]() };
-});
+  const { access } = sshd;
+  const resume = (place: GuestPlace) =>
+    make().resume({ machine, access, place }, new AbortController().signal);
+  return { guest, folder, resume, [Symbol.asyncDispose]: () => guest[Symbol.asyncDispose]() };
+}
+
+describeGuests(guestUnderTest);
+describeResumedGuests(guestUnderTest);
