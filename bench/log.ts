@@ -28,6 +28,7 @@ export const log: Measurement = {
           step: { ...step, timeoutSeconds: undefined, silenceSeconds: undefined },
           env: {},
           logPath,
+          attemptSecondsLeft: undefined,
           logLimitBytes: LIMIT_BYTES,
         },
         setting.signal,

@@ -21,3 +21,10 @@ export const NEXT_PHASES = {
 export function isLegalMove(from: Phase, to: Phase): boolean {
   return (NEXT_PHASES[from] as readonly Phase[]).includes(to);
 }
+
+const ORDER = Object.keys(NEXT_PHASES) as Phase[];
+
+/** True when an attempt in phase `a` has not come to phase `b` yet. */
+export function isBefore(a: Phase, b: Phase): boolean {
+  return ORDER.indexOf(a) < ORDER.indexOf(b);
+}

@@ -112,6 +112,7 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
       const sizes: unknown[] = [];
       const order: StepOrder = {
         ...step(home.path, 1, "printf '%5000d' 0; sleep 600"),
+        attemptSecondsLeft: undefined,
         logLimitBytes: 1000,
         onLog: () => cancel.abort(reason),
         onLogEnd: (size) => sizes.push(size),
@@ -231,6 +232,7 @@ export function step(
     },
     env: {},
     logPath: join(folder, `${number}.log`),
+    attemptSecondsLeft: undefined,
     logLimitBytes: 1024 * 1024,
   };
 }

@@ -29,11 +29,12 @@ export function fakeHost(bootMs: number): Host {
   return {
     state: { path: "/nowhere", installation: "0".repeat(32) },
     runAttempts: async (order, listener, signal) => {
-      const first = attempt({ ...order, attempt: 1 }, listener, { bootMs, signal });
+      const one = { ...order, isResumable: false, libvirtPatienceSeconds: 0 };
+      const first = attempt({ ...one, attempt: 1 }, listener, { bootMs, signal });
       if (order.spec.image !== FLAKY) return [await first];
       const before = await first;
       await rm(join(order.resultsFolder, "steps"), { recursive: true });
-      return [before, await attempt({ ...order, attempt: 2 }, listener, { bootMs, signal })];
+      return [before, await attempt({ ...one, attempt: 2 }, listener, { bootMs, signal })];
     },
     [Symbol.asyncDispose]: async () => undefined,
   };

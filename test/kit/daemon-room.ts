@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { DaemonParts } from "#host/daemon/daemon.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
 import type { SubmitRequest } from "#protocol/submit.ts";
+import { eventually } from "./eventually.ts";
 import { ROOT } from "./house.ts";
 import { type PaperDaemon, paperDaemon } from "./paper-daemon.ts";
 import { ServiceRoom } from "./service-room.ts";
@@ -52,11 +54,11 @@ export class DaemonRoom implements AsyncDisposable {
     return paper;
   }
 
-  /** A daemon in a process of its own. */
-  async spawn(host: string) {
+  /** A daemon in a process of its own, whose machines outlive it; with a crash point it kills itself there. */
+  async spawn(host: string, crash = "") {
     const { state, url, token } = await this.#order(host);
     const script = join(ROOT, "test/kit/run-paper-daemon.ts");
-    const child = spawn(process.execPath, [script, host, state, url, token], {
+    const child = spawn(process.execPath, [script, host, state, url, token, crash], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#children.push(child);
@@ -110,6 +112,17 @@ export class DaemonRoom implements AsyncDisposable {
   async events(job: string): Promise<readonly string[]> {
     const { json } = await this.ask("GET", `/v1/jobs/${job}/events`);
     return (json.events as { says: string }[]).map(({ says }) => says);
+  }
+
+  /** Waits until nothing of any attempt is left on a host: no machine, no folder. */
+  async nothingLeft(host: string): Promise<void> {
+    const state = this.stateOf(host);
+    const folders = ["machines", "attempts", "paper-machines"].map((name) => join(state, name));
+    const isEmpty = async (folder: string) => (await readdir(folder)).length === 0;
+    await eventually(async () => {
+      const all = await Promise.all(folders.map(isEmpty));
+      return all.every((one) => one);
+    }, 10_000);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

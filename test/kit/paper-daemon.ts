@@ -1,4 +1,5 @@
 import { Daemon, type DaemonParts } from "#host/daemon/daemon.ts";
+import type { Guests, Hypervisor, Images } from "#host/runner/ports.ts";
 import { openStateFolder } from "#host/runner/state-folder.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { openDrainFlag } from "#host/state/drain-flag.ts";
@@ -17,9 +18,28 @@ export type PaperDaemonOrder = {
   readonly token: string;
 };
 
+type Rooms = {
+  readonly hypervisor: Hypervisor;
+  readonly guests: Guests;
+  readonly images: Images;
+};
+
 /** A real daemon with real state that speaks to a real service, over machines, guests and images on paper. */
 export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<DaemonParts> = {}) {
-  const { host, state: path, url, token } = order;
+  const rooms = {
+    hypervisor: new FakeHypervisor(),
+    guests: new FakeGuests(),
+    images: new FakeImages(),
+  };
+  return await daemonOver(rooms, order, changes);
+}
+
+/** The same over any rooms. */
+export async function daemonOver<T extends Rooms>(
+  rooms: T,
+  { host, state: path, url, token }: PaperDaemonOrder,
+  changes: Partial<DaemonParts> = {},
+) {
   const state = await openStateFolder(path);
   const client = new ServiceClient({ url: new URL(url) }, token);
   const lines: { level: string; words: string; fields: object }[] = [];
@@ -29,7 +49,6 @@ export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<Daem
       lines.push({ level, words, fields });
     };
   const log = { info: say("info"), warn: say("warn"), error: say("error"), debug: say("debug") };
-  const [hypervisor, guests, images] = [new FakeHypervisor(), new FakeGuests(), new FakeImages()];
   const uplink = new HttpUplink(client, () => undefined);
   const daemon = new Daemon({
     host,
@@ -40,7 +59,7 @@ export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<Daem
     mayEmulate: true,
     acceleration: "tcg",
     logLimitBytes: 2 ** 20,
-    house: { state, hypervisor, guests, images },
+    house: { state, ...rooms },
     uplink,
     images: async () => {
       const { name, version, digest, memoryMiBMin } = PAPER_IMAGE;
@@ -49,15 +68,16 @@ export async function paperDaemon(order: PaperDaemonOrder, changes: Partial<Daem
     book: await openAttemptBook(path),
     drain: await openDrainFlag(path),
     log,
+    die: (error) => {
+      throw error;
+    },
     ...changes,
   });
   const stop = new AbortController();
   return {
     daemon,
     uplink,
-    hypervisor,
-    guests,
-    images,
+    ...rooms,
     /** What it said of itself. */
     lines,
     run: () => daemon.run(stop.signal),

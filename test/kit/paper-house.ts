@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AttemptOrder, AttemptReport, Listener } from "#host/runner/attempt.ts";
+import { type Journal, NO_JOURNAL } from "#host/runner/journal.ts";
 import { runJob } from "#host/runner/run-job.ts";
 import { openStateFolder } from "#host/runner/state-folder.ts";
 import type { JobSpec, Step } from "#job/spec.ts";
@@ -24,6 +25,7 @@ export async function paperHouse() {
   const events: string[] = [];
   const listener: Listener = {
     enter: (phase) => events.push(`phase ${phase}`),
+    takenUp: (phase) => events.push(`taken up in ${phase}`),
     image: ({ name }) => events.push(`image ${name}`),
     requirement: (name, now) => events.push(`${now} ${name}`),
     inputsSent: (bytes, isAll) => events.push(`sent ${bytes}${isAll ? " in all" : ""}`),
@@ -39,10 +41,11 @@ export async function paperHouse() {
     events,
     run: async (
       spec: Partial<JobSpec>,
-      more: Partial<AttemptOrder> & { signal?: AbortSignal } = {},
+      more: Partial<AttemptOrder> & { signal?: AbortSignal; journal?: Journal } = {},
     ): Promise<AttemptReport> => {
       const order = { ...paperOrder(results), ...more, spec: { ...paperSpec(), ...spec } };
-      return await runJob(rooms, order, listener, more.signal ?? new AbortController().signal);
+      const told = { listener, journal: more.journal ?? NO_JOURNAL };
+      return await runJob(rooms, order, told, more.signal ?? new AbortController().signal);
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
@@ -67,6 +70,8 @@ function paperOrder(resultsFolder: string): Omit<AttemptOrder, "spec"> {
     resultsFolder,
     acceleration: "tcg",
     keep: false,
+    isResumable: false,
+    libvirtPatienceSeconds: 0,
     logLimitBytes: 1024,
   };
 }

@@ -32,6 +32,7 @@ const end = await guest.run(
     },
     env: {},
     logPath,
+    attemptSecondsLeft: undefined,
     logLimitBytes: Number(limit),
   },
   new AbortController().signal,

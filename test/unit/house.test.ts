@@ -18,7 +18,14 @@ const DOORS: Record<string, readonly string[]> = {
   "host/doctor": ["host/runner/ports.ts", "host/runner/state-folder.ts", "job", "lib"],
   "host/narration": ["host/runner/attempt.ts", "job", "lib"],
   "host/daemon": ["host/runner", "host/narration", "protocol", "job", "lib"],
-  "host/state": ["host/daemon/ports.ts", "host/runner/state-folder.ts", "protocol", "job", "lib"],
+  "host/state": [
+    "host/daemon/ports.ts",
+    "host/runner/journal.ts",
+    "host/runner/state-folder.ts",
+    "protocol",
+    "job",
+    "lib",
+  ],
   "host/uplink": ["host/daemon/ports.ts", "protocol", "job", "lib"],
   "host/api": ["host/daemon/ports.ts", "job", "lib"],
   // Commands that ask a job service: neither this host nor the service's own rooms.

@@ -19,6 +19,12 @@ import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
 
 const LIST_MS = 30_000;
 
+/** EX_IOERR of sysexits.h(3head). */
+const IO_ERROR = 74;
+
+/** The log's line is written a moment later. */
+const LAST_WORDS_MS = 100;
+
 /**
  * The whole daemon, at work when this returns; the scope stops it, and everything is closed then but the machines, which are left to
  * the next daemon. Throws `UsageError` when another daemon works in its state folder.
@@ -48,6 +54,10 @@ export async function openDaemon(
     house,
     uplink,
     log,
+    die: (error) => {
+      log.error("the daemon ends at once; the next start goes on", { error });
+      setTimeout(() => process.exit(IO_ERROR), LAST_WORDS_MS);
+    },
     // Recipes are built as root; elsewhere an admin builds them.
     images: () => offered(house, config.images.build && process.geteuid?.() === 0),
     book: await openAttemptBook(path),

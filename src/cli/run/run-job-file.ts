@@ -6,7 +6,7 @@ import { cancelOnSignals } from "#cli/signals.ts";
 import type { Config } from "#config/config.ts";
 import { Narrator } from "#host/narration/narrator.ts";
 import type { Screen } from "#host/narration/screen.ts";
-import type { AttemptOrder, Listener } from "#host/runner/attempt.ts";
+import type { JobOrder, Listener } from "#host/runner/attempt.ts";
 import type { Reports } from "#host/runner/run-attempts.ts";
 import type { StateFolder } from "#host/runner/state-folder.ts";
 import { readJobFile } from "#job/job-file.ts";
@@ -45,11 +45,7 @@ export type RunOrder = {
 export type Host = AsyncDisposable & {
   readonly state: StateFolder;
   /** Runs the job's attempts and reports on each. Never throws. */
-  runAttempts(
-    order: Omit<AttemptOrder, "attempt">,
-    listener: Listener,
-    signal: AbortSignal,
-  ): Promise<Reports>;
+  runAttempts(order: JobOrder, listener: Listener, signal: AbortSignal): Promise<Reports>;
 };
 
 /**

@@ -1,14 +1,13 @@
-import { Fault } from "#job/fault.ts";
+import { machineName } from "#job/machine-name.ts";
 import type { Phase } from "#job/phase.ts";
 import type { Log } from "#lib/log.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import { logsOf } from "./attempt-logs.ts";
 import { type Delivery, deliver } from "./deliver.ts";
 import { HeldLease } from "./hold-lease.ts";
-import type { AttemptFolder } from "./ports.ts";
+import { type AttemptFolder, JournalBroken } from "./ports.ts";
 import type { Claim } from "./room.ts";
 import { runLease, type Workbench } from "./run-lease.ts";
-import { faultReport } from "./verdict-report.ts";
 
 type Entry = {
   readonly folder: AttemptFolder;
@@ -33,13 +32,23 @@ export class Attempts {
   readonly #log: Log;
   readonly #onRoom: () => void;
   readonly #entries = new Set<Entry>();
+  readonly #onBroken: (error: JournalBroken) => void;
   readonly #stop: AbortSignal;
 
-  /** `onRoom` is called whenever an attempt gave its room back. When `stop` aborts, nothing more is delivered. */
-  constructor(bench: Workbench, log: Log, onRoom: () => void, stop: AbortSignal) {
+  /**
+   * `onRoom` is called whenever an attempt gave its room back, `onBroken` when the disk cannot be believed any more. When `stop`
+   * aborts, attempts stand still and nothing more is delivered.
+   */
+  constructor(
+    bench: Workbench,
+    log: Log,
+    on: { readonly room: () => void; readonly broken: (error: JournalBroken) => void },
+    stop: AbortSignal,
+  ) {
     this.#bench = bench;
     this.#log = log;
-    this.#onRoom = onRoom;
+    this.#onRoom = on.room;
+    this.#onBroken = on.broken;
     this.#stop = stop;
   }
 
@@ -58,19 +67,30 @@ export class Attempts {
     }));
   }
 
-  /** Runs an attempt that was leased just now, and delivers what came of it; neither is waited for. */
-  begin(folder: AttemptFolder, claim: Claim): void {
-    const entry = { folder, claim, lease: new HeldLease(this.#bench.uplink, folder.grant) };
-    void this.#see(entry, async () => await runLease(this.#bench, folder, entry.lease));
+  /** Whether a machine of this name is one of theirs, or will be. */
+  has(machine: string): boolean {
+    const { installation } = this.#bench.house.state;
+    return [...this.#entries].some(({ folder: { grant }, claim }) => {
+      const identity = { installation, job: grant.jobId, attempt: grant.attempt };
+      return claim !== undefined && machineName(identity) === machine;
+    });
   }
 
-  /** Takes over an attempt of an earlier daemon: one that ran is lost, and all of it that is here is delivered. */
-  takeOver(folder: AttemptFolder): void {
+  /** Runs an attempt that was leased just now, and delivers what came of it; neither is waited for. */
+  begin(folder: AttemptFolder, claim: Claim): void {
+    const lease = new HeldLease(this.#bench.uplink, folder.grant);
+    const run = async () => await runLease(this.#bench, folder, lease, this.#stop);
+    void this.#see({ folder, claim, lease }, run);
+  }
+
+  /** Takes over an attempt of an earlier daemon: one without a verdict goes on where it was, and what one has left is delivered. */
+  async takeOver(folder: AttemptFolder, claim: Claim): Promise<void> {
+    const { jobId, attempt } = folder.grant;
+    const report = await folder.verdict();
+    this.#log.info("attempt taken over", { job: jobId, attempt, isOver: report !== undefined });
+    if (report === undefined) return this.begin(folder, claim);
     const lease = new HeldLease(this.#bench.uplink, folder.grant, "settled");
-    void this.#see({ folder, claim: undefined, lease }, async () => {
-      const known = await folder.verdict();
-      return known ?? (await faultReport(folder, RESTARTED(), Date.now() - folder.begunAtMs));
-    });
+    void this.#see({ folder, claim: undefined, lease }, async () => report);
   }
 
   /** Before the daemon stops: what is printed so far goes to the service, and each lease gets its full length again. */
@@ -93,16 +113,13 @@ export class Attempts {
     using _ = entry.lease;
     try {
       const report = await run();
-      // Without it the next daemon would think that the attempt was lost; this one still knows better.
-      await folder.settle(report).catch((error: Error) => {
-        this.#log.error("the verdict could not be noted", { ...about, error });
-      });
       entry.claim = undefined;
       this.#onRoom();
       const delivery = await deliver(this.#bench.uplink, folder, report, this.#stop);
       this.#log.info("attempt over", { ...about, ...wideLine(report, delivery) });
     } catch (error) {
-      if (!this.#stop.aborted) this.#log.error("attempt went wrong", { ...about, error });
+      if (error instanceof JournalBroken) this.#onBroken(error);
+      else if (!this.#stop.aborted) this.#log.error("attempt went wrong", { ...about, error });
     } finally {
       this.#entries.delete(entry);
       this.#bench.uplink.forget(folder.grant.lease);
@@ -134,9 +151,3 @@ function wideLine(report: VerdictReport, delivery: Delivery): Readonly<Record<st
     ...(delivery.kind === "delivered" ? { jobIs: delivery.job } : { setAside: delivery.why }),
   };
 }
-
-const RESTARTED = () =>
-  new Fault(
-    "host-restarted",
-    "the daemon of this host was restarted while the attempt ran, and did not go on with it",
-  );

@@ -8,6 +8,7 @@ import type { Log } from "#lib/log.ts";
 import { retry } from "#lib/retry.ts";
 import type { LeaseRequest, Room } from "#protocol/lease.ts";
 import { Attempts, type AttemptView } from "./attempts.ts";
+import { claimOf } from "./claim.ts";
 import { neighboursMiB } from "./neighbours.ts";
 import type { AttemptBook, DrainFlag } from "./ports.ts";
 import { hostFacts, type Limits, roomOf } from "./room.ts";
@@ -34,6 +35,8 @@ export type DaemonParts = Workbench & {
   readonly book: AttemptBook;
   readonly drain: DrainFlag;
   readonly log: Log;
+  /** Ends the process at once, machines left as they are: the disk cannot be believed, and only a new start reads what is there. */
+  readonly die: (why: Error) => void;
 };
 
 /** What a daemon does now, for people. */
@@ -68,13 +71,14 @@ export class Daemon {
   constructor(parts: DaemonParts) {
     this.#parts = parts;
     const { signal } = this.#stopping;
-    this.#attempts = new Attempts(parts, parts.log, () => this.#change(), signal);
+    const on = { room: () => this.#change(), broken: parts.die };
+    this.#attempts = new Attempts(parts, parts.log, on, signal);
   }
 
   /** Works until `stop` aborts, then says what is left to be said within five seconds. Throws nothing that may pass. */
   async run(stop: AbortSignal): Promise<void> {
     const { host, book, log, uplink } = this.#parts;
-    for (const folder of await book.open()) this.#attempts.takeOver(folder);
+    await this.#takeOver();
     void this.#prepare(stop).catch((error: Error) => {
       if (stop.aborted) return;
       this.#notReady = error.message;
@@ -157,11 +161,21 @@ export class Daemon {
     this.#change();
   }
 
+  /** Before anything is swept or leased: what earlier daemons left, with the room that it takes. */
+  async #takeOver(): Promise<void> {
+    const { book, images } = this.#parts;
+    const folders = await book.open();
+    const offered = folders.length === 0 ? [] : await images().catch(() => []);
+    for (const folder of folders)
+      await this.#attempts.takeOver(folder, claimOf(folder.grant, offered));
+  }
+
   async #sweep(signal: AbortSignal): Promise<void> {
     const { house, log } = this.#parts;
     const { state, hypervisor } = house;
     using _ = await FileLock.take(join(state.path, STATE_NAMES.admissionLock), signal);
-    const { swept, failed }: Inventory = await sweep(state, hypervisor, signal);
+    const isWanted = (name: string) => this.#attempts.has(name);
+    const { swept, failed }: Inventory = await sweep(state, hypervisor, signal, isWanted);
     for (const name of swept) log.info("swept a machine whose daemon is gone", { machine: name });
     for (const { name, error } of failed)
       log.warn("could not sweep a machine", { machine: name, error });

@@ -4,7 +4,7 @@ import { RESULT_NAMES } from "#host/runner/results-folder.ts";
 import { FAULTS } from "#job/fault.ts";
 import { printable } from "#lib/printable.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
-import { logsOf } from "./attempt-logs.ts";
+import { logSizes, logsOf } from "./attempt-logs.ts";
 import { fitReport } from "./fit-report.ts";
 import { type ArtifactFile, type AttemptFolder, Fenced, NotTaken, type Uplink } from "./ports.ts";
 
@@ -29,11 +29,10 @@ export async function deliver(
 ): Promise<Delivery> {
   const { lease } = folder.grant;
   try {
-    const lost = await sendLogs(uplink, folder, signal);
-    const told = fitReport(await sendArtifacts({ uplink, folder, report }, lost, signal));
-    const job = await uplink.report(lease, told, signal).catch(async (error: unknown) => {
-      if (!(error instanceof NotTaken)) throw error;
-      return await uplink.report(lease, bare(report, error), signal);
+    const job = await bring(uplink, folder, report, signal).catch(async (error: unknown) => {
+      if (!(error instanceof Fenced)) throw error;
+      // A daemon may have died between its report and the end of the folder, and the service knows repeats of a verdict.
+      return await uplink.report(lease, fitReport(report), signal);
     });
     await folder.forget();
     return { kind: "delivered", job };
@@ -42,6 +41,24 @@ export async function deliver(
     await folder.setAside(error.message);
     return { kind: "aside", why: error.message };
   }
+}
+
+async function bring(
+  uplink: Uplink,
+  folder: AttemptFolder,
+  report: VerdictReport,
+  signal: AbortSignal,
+): Promise<"settled" | "queued"> {
+  const { lease } = folder.grant;
+  const lost = await sendLogs(uplink, folder, signal);
+  // The report was made while the machine stood, and something may have been printed since.
+  const logs = [...(await logSizes(logsOf(folder)))];
+  const parcel = { uplink, folder, report: { ...report, logs } };
+  const told = fitReport(await sendArtifacts(parcel, lost, signal));
+  return await uplink.report(lease, told, signal).catch(async (error: unknown) => {
+    if (!(error instanceof NotTaken)) throw error;
+    return await uplink.report(lease, bare(report, error), signal);
+  });
 }
 
 type Parcel = {

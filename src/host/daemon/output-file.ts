@@ -47,6 +47,8 @@ export class OutputFile implements Output {
   async #drain(): Promise<void> {
     try {
       await using file = await open(this.#path, "a", 0o600);
+      // More than this process has written, when the attempt was begun by another.
+      this.#writtenBytes = Math.max(this.#writtenBytes, (await file.stat()).size);
       while (this.#queue.length > 0) {
         const text = this.#queue.join("");
         this.#queue = [];

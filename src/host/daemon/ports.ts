@@ -1,3 +1,4 @@
+import type { Journal } from "#host/runner/journal.ts";
 import type { Grant, LeaseRequest, RenewReply, RenewRequest } from "#protocol/lease.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import type { WireInput } from "#protocol/wire-job.ts";
@@ -84,6 +85,14 @@ export interface DrainFlag {
   clear(): Promise<void>;
 }
 
+/** The journal of an attempt, on disk. */
+export type AttemptJournal = Pick<Journal, "past" | "note">;
+
+/** A journal could not be written, and nobody knows what it has: the daemon is to end, and the next one to read what is there. */
+export class JournalBroken extends Error {
+  override readonly name = "JournalBroken";
+}
+
 /** One attempt on disk. What one says of it is there after a power cut. */
 export interface AttemptFolder {
   readonly grant: Grant;
@@ -95,6 +104,11 @@ export interface AttemptFolder {
   readonly inputs: string;
   /** What `testbed run` would print. */
   readonly output: string;
+  /**
+   * Its journal, for who runs it. An Error that says why when it is damaged: the attempt cannot go on then, and `forget` keeps the
+   * folder for somebody to look at.
+   */
+  journal(): Promise<AttemptJournal | Error>;
   /** The verdict, when the attempt has one. */
   verdict(): Promise<VerdictReport | undefined>;
   /** Notes the verdict. The first one counts. */

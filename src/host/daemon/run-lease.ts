@@ -1,14 +1,18 @@
 import { join } from "node:path";
 import { Narrator } from "#host/narration/narrator.ts";
 import { PlainScreen } from "#host/narration/plain-screen.ts";
-import type { Listener } from "#host/runner/attempt.ts";
+import type { AttemptOrder, Listener } from "#host/runner/attempt.ts";
 import { nothingYet } from "#host/runner/chronicle.ts";
+import type { Journal } from "#host/runner/journal.ts";
 import type { House } from "#host/runner/ports.ts";
 import { runJob } from "#host/runner/run-job.ts";
+import { removeMachine } from "#host/runner/sweep.ts";
 import { Fault } from "#job/fault.ts";
+import { machineName } from "#job/machine-name.ts";
 import type { JobSpec } from "#job/spec.ts";
 import { verdictOf } from "#job/verdict.ts";
 import { deadline } from "#lib/deadline.ts";
+import { uptimeMs } from "#lib/host-boot.ts";
 import { bytesInWords, durationInWords } from "#lib/words.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import { specOfWireJob } from "#protocol/wire-job.ts";
@@ -17,8 +21,8 @@ import { logsOf } from "./attempt-logs.ts";
 import type { HeldLease } from "./hold-lease.ts";
 import { LogCourier } from "./log-courier.ts";
 import { OutputFile } from "./output-file.ts";
-import { type AttemptFolder, NotTaken, type Uplink } from "./ports.ts";
-import { verdictReport } from "./verdict-report.ts";
+import { type AttemptFolder, type AttemptJournal, NotTaken, type Uplink } from "./ports.ts";
+import { faultReport, verdictReport } from "./verdict-report.ts";
 
 /** What attempts run with on this host. */
 export type Workbench = {
@@ -28,17 +32,31 @@ export type Workbench = {
   readonly logLimitBytes: number;
 };
 
+const REMOVE_MS = 30_000;
+
+/** A restart of libvirtd takes seconds; an admin who repairs it, minutes. */
+const LIBVIRT_PATIENCE_SECONDS = 300;
+
 /**
- * One leased attempt, from its inputs to its report; the logs go to the service meanwhile. The lease's end, whoever's doing, ends the
- * attempt. Never throws but for a disk that does not take the report.
+ * One leased attempt, from its inputs to its report, or from where an earlier daemon left it; the logs go to the service meanwhile. The
+ * lease's end, whoever's doing, ends the attempt. When `stop` aborts it stands still and this never returns: the next daemon goes on.
+ * The report is in the attempt's folder when this returns. Throws `JournalBroken`, and nothing else but for a disk that does not
+ * take the report.
  */
 export async function runLease(
   bench: Workbench,
   folder: AttemptFolder,
   lease: HeldLease,
+  stop: AbortSignal,
 ): Promise<VerdictReport> {
-  const startedMs = performance.now();
   const { grant } = folder;
+  const opened = await folder.journal();
+  if (opened instanceof Error) return await settleDamaged(bench, folder, opened);
+  const pages = untilStopped(opened, stop);
+  const { phases, isOfEarlierBoot } = pages.past;
+  const isNew = phases.length === 0;
+  const leasedAtMs = phases[0]?.atMs ?? uptimeMs();
+  if (isNew) await pages.note({ entry: "phase", phase: "leased", atMs: leasedAtMs });
   await using courier = new LogCourier(bench.uplink, grant.lease, logsOf(folder));
   const output = new OutputFile(folder.output, courier.ring);
   const screen = new PlainScreen({ output, guestFd: 1, hasColor: false });
@@ -49,19 +67,66 @@ export async function runLease(
     return new Fault("input-undelivered", says, { stage: "inputs" });
   });
   const signal = AbortSignal.any([lease.over, limit.signal]);
-  const report = await prepare(bench, folder, screen, signal).then(
+  const durationMs = () =>
+    isOfEarlierBoot ? Date.now() - folder.begunAtMs : uptimeMs() - leasedAtMs;
+  const journal: Journal = {
+    past: isNew ? { ...pages.past, phases: [{ phase: "leased", atMs: leasedAtMs }] } : pages.past,
+    note: pages.note,
+    settle: async (report) =>
+      await folder.settle(await verdictReport(folder, report, durationMs())),
+  };
+  const hasInputs = phases.length > 1 || isOfEarlierBoot;
+  const report = await (hasInputs
+    ? Promise.resolve()
+    : prepare(bench, folder, screen, signal)
+  ).then(
     async () => {
-      const leftSeconds = timeoutSeconds - (performance.now() - startedMs) / 1000;
-      const order = orderOf(bench, folder, leftSeconds);
-      return await runJob(bench.house, order, listenerOf(narrator, lease), lease.over);
+      const told = { listener: listenerOf(narrator, lease), journal };
+      return await runJob(bench.house, orderOf(bench, folder), told, lease.over);
     },
-    (error: unknown) => ({ ...nothingYet(), phases: [], verdict: verdictOf(error) }),
+    async (error: unknown) => {
+      const report = { ...nothingYet(), phases: [], verdict: verdictOf(error) };
+      await journal.settle(report);
+      return report;
+    },
   );
   narrator[Symbol.dispose]();
-  const durationMs = performance.now() - startedMs;
-  screen.line(`${report.verdict.kind.replace("-", " ")} after ${durationInWords(durationMs)}`);
+  const took = durationInWords(durationMs());
+  screen.line(`${report.verdict.kind.replace("-", " ")} after ${took}`);
   await screen.close();
-  return await verdictReport(folder, report, durationMs);
+  return await verdictReport(folder, report, durationMs());
+}
+
+/** An attempt whose journal cannot be believed: nobody knows what it did, so what there is of it is told and it is tried elsewhere. */
+async function settleDamaged(
+  { house: { state, hypervisor } }: Workbench,
+  folder: AttemptFolder,
+  damage: Error,
+): Promise<VerdictReport> {
+  const says = `the attempt's journal on this host is damaged, so it cannot go on: ${damage.message}`;
+  const fault = new Fault("host-restarted", says, { cause: damage, stage: "journal" });
+  const report = await faultReport(folder, fault, Date.now() - folder.begunAtMs);
+  await folder.settle(report);
+  const { jobId: job, attempt } = folder.grant;
+  const name = machineName({ installation: state.installation, job, attempt });
+  // What does not go now is a leftover for the next sweep.
+  await removeMachine(state, hypervisor, name, AbortSignal.timeout(REMOVE_MS)).catch(
+    () => undefined,
+  );
+  return report;
+}
+
+/** What is not noted is not done: a journal that never answers again holds its attempt still, for the next daemon to go on with. */
+function untilStopped({ past, note }: AttemptJournal, stop: AbortSignal): AttemptJournal {
+  const never = new Promise<void>(() => undefined);
+  return {
+    past,
+    note: async (entry) => {
+      if (stop.aborted) await never;
+      await note(entry);
+      if (stop.aborted) await never;
+    },
+  };
 }
 
 const DISK_FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
@@ -94,7 +159,7 @@ async function prepare(
   }
 }
 
-function orderOf(bench: Workbench, folder: AttemptFolder, leftSeconds: number) {
+function orderOf(bench: Workbench, folder: AttemptFolder): AttemptOrder {
   const { grant, inputs, results } = folder;
   const { job, imageDigest } = grant;
   const paths = new Map((job.inputs ?? []).map((input, at) => [input, join(inputs, String(at))]));
@@ -103,13 +168,15 @@ function orderOf(bench: Workbench, folder: AttemptFolder, leftSeconds: number) {
     spec: {
       ...spec,
       image: imageDigest === undefined ? spec.image : pinned(spec, imageDigest),
-      timeoutSeconds: Math.max(1, Math.ceil(leftSeconds)),
+      timeoutSeconds: grant.timeoutSeconds,
     },
     job: grant.jobId,
     attempt: grant.attempt,
     resultsFolder: results,
     acceleration: bench.acceleration,
     keep: false,
+    isResumable: true,
+    libvirtPatienceSeconds: LIBVIRT_PATIENCE_SECONDS,
     logLimitBytes: bench.logLimitBytes,
   };
 }
@@ -124,6 +191,10 @@ function listenerOf(narrator: Narrator, lease: HeldLease): Listener {
   return {
     enter(phase) {
       narrator.enter(phase);
+      lease.enter(phase);
+    },
+    takenUp(phase) {
+      narrator.takenUp(phase);
       lease.enter(phase);
     },
     image(image) {

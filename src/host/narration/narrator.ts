@@ -71,6 +71,10 @@ export class Narrator implements Listener, Disposable {
     if (phase === "preparing" || phase === "booting") this.#screen.line(words ?? phase);
   }
 
+  takenUp(phase: Phase): void {
+    this.#screen.line(`the daemon was restarted; the attempt goes on, in phase ${phase}`, "note");
+  }
+
   image({ name, version, digest }: { name: string; version: string; digest: string }): void {
     this.#screen.line(`image ${name}:${version}, sha256 ${digest.slice(0, 12)}`);
   }

@@ -9,6 +9,7 @@ import {
   MACHINE_FILES,
   type MachineRecord,
   machineFolder,
+  readRecord,
   removeFolder,
   writeRecord,
 } from "./machine-record.ts";
@@ -34,7 +35,7 @@ export class Place implements AsyncDisposable {
   readonly folder: string;
   readonly #state: StateFolder;
   readonly #lock: FileLock;
-  #isKept = false;
+  #isLeft = false;
 
   constructor(state: StateFolder, record: MachineRecord, lock: FileLock) {
     this.#state = state;
@@ -51,17 +52,39 @@ export class Place implements AsyncDisposable {
       kept: true,
       ...(address === undefined ? {} : { address }),
     });
-    this.#isKept = true;
+    this.#isLeft = true;
+  }
+
+  /** Leaves folder and record for a sweep, which does what teardown could not. Nobody waits for this machine any more. */
+  async leaveToSweep(): Promise<void> {
+    this.#isLeft = true;
+    await writeRecord(this.#state, { ...this.record, isResumable: false });
+  }
+
+  /**
+   * The place that an earlier process took for a machine; undefined when its folder or record is gone, or when somebody is still in
+   * it. Throws nothing else.
+   */
+  static async again(state: StateFolder, name: string): Promise<Place | undefined> {
+    const record = await readRecord(state, name);
+    if (record === undefined) return undefined;
+    const lock = FileLock.tryTake(join(machineFolder(state, name), MACHINE_FILES.lock));
+    return lock === undefined ? undefined : new Place(state, record, lock);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     using _ = this.#lock;
-    if (!this.#isKept) await removeFolder(this.#state, this.record.name);
+    if (!this.#isLeft) await removeFolder(this.#state, this.record.name);
   }
 }
 
 /** What a machine needs of the host. */
-export type Need = { readonly identity: MachineIdentity; readonly memoryMiB: number };
+export type Need = {
+  readonly identity: MachineIdentity;
+  readonly memoryMiB: number;
+  /** Taken up again when this process dies. */
+  readonly isResumable?: boolean;
+};
 
 /**
  * Sweeps leftovers, then takes a slot and memory for one machine, waiting while others hold them. All processes of an
@@ -90,7 +113,7 @@ export async function admit(
 
 async function tryAdmit(
   { state, hypervisor }: { state: StateFolder; hypervisor: Hypervisor },
-  { identity, memoryMiB }: Need,
+  { identity, memoryMiB, isResumable = false }: Need,
   onProgress: (line: string) => void,
   signal: AbortSignal,
 ): Promise<{ place?: Place; why: string }> {
@@ -106,7 +129,8 @@ async function tryAdmit(
 
   const name = machineName(identity);
   const { job, attempt } = identity;
-  const record = { name, job, attempt, slot, memoryMiB, pid: process.pid, kept: false };
+  const ours = { pid: process.pid, kept: false, isResumable };
+  const record = { name, job, attempt, slot, memoryMiB, ...ours };
   await mkdir(machineFolder(state, name));
   // Not mkdir's own mode: QEMU's user has to pass through, whatever the umask says.
   await chmod(machineFolder(state, name), 0o711);

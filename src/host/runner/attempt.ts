@@ -10,14 +10,21 @@ export type AttemptOrder = {
   readonly job: string;
   /** Counted from 1. */
   readonly attempt: number;
-  /** Absolute, existing, empty folder; `steps/`, `artifacts/` and `console.log` are made in it. */
+  /** Absolute, existing folder, empty before the attempt is first run; `steps/`, `artifacts/` and `console.log` are made in it. */
   readonly resultsFolder: string;
   readonly acceleration: Acceleration | "auto";
   /** Leave the machine running when the attempt is over, however it ended. */
   readonly keep: boolean;
+  /** Whether the attempt is run again with its journal when this process dies; else its machine is a leftover then. */
+  readonly isResumable: boolean;
+  /** How long it waits for a libvirt that does not answer, before the attempt breaks. */
+  readonly libvirtPatienceSeconds: number;
   /** Each step's log is cut there, inside the guest. */
   readonly logLimitBytes: number;
 };
+
+/** A job, as somebody on this host asks for it: how often it is tried, and that it ends with its process, is not his affair. */
+export type JobOrder = Omit<AttemptOrder, "attempt" | "isResumable" | "libvirtPatienceSeconds">;
 
 /** Everything there is to say about an attempt that is over. Plain data: `verdict.json` is made of it. */
 export type AttemptReport = {
@@ -46,6 +53,8 @@ export type AttemptReport = {
 /** Gets told as an attempt goes; every member returns at once and never throws. */
 export type Listener = {
   enter(phase: Phase): void;
+  /** Another process began the attempt and is gone; it goes on in this phase. */
+  takenUp(phase: Phase): void;
   /** The image that the attempt runs from is known. */
   image(image: NonNullable<AttemptReport["image"]>): void;
   /** A requirement of the readiness list is waited for, or met after `elapsedMs`. */

@@ -1,18 +1,18 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Verdict } from "#job/verdict.ts";
 import { deadline } from "#lib/deadline.ts";
 import type { AttemptOrder } from "./attempt.ts";
 import type { Chronicle } from "./chronicle.ts";
-import type { Holdings } from "./holdings.ts";
 import type { Guest } from "./ports.ts";
 import { RESULT_NAMES } from "./results-folder.ts";
+import type { Holdings } from "./work.ts";
 
 /** How long a guest may take to hand out artifacts after its attempt was ended from outside. */
 const LATE_COLLECT_MS = { cancelled: 10_000, other: 60_000 } as const;
 const SCREENSHOT_MS = 5_000;
 
-/** Brings the job's artifacts home and notes what came and what was refused. */
+/** Brings the job's artifacts home and notes what came and what was refused. What an earlier try left is replaced. */
 export async function collectArtifacts(
   { spec, resultsFolder }: AttemptOrder,
   chronicle: Chronicle,
@@ -21,6 +21,7 @@ export async function collectArtifacts(
 ): Promise<void> {
   if (spec.artifacts.length === 0) return;
   const folder = join(resultsFolder, RESULT_NAMES.artifacts);
+  await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const { artifacts, refused } = await guest.collect(spec.artifacts, folder, signal);
   chronicle.draft.artifacts = artifacts;

@@ -2,9 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "./admission.ts";
 import type { Chronicle } from "./chronicle.ts";
-import type { Holdings } from "./holdings.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
 import type { Access, Machine } from "./ports.ts";
+import type { Holdings } from "./work.ts";
 
 /**
  * Leaves a machine running for a person, with all that `ssh -F <folder>/ssh_config guest` needs: the address that

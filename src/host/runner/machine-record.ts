@@ -15,6 +15,8 @@ export type MachineRecord = {
   readonly pid: number;
   /** Left running on purpose: neither swept nor destroyed until somebody says so. */
   readonly kept: boolean;
+  /** Of an attempt that is taken up again when its process dies: only a daemon knows whether it still wants the machine. */
+  readonly isResumable?: boolean;
   /** Where it answered, once known. */
   readonly address?: string;
 };
@@ -27,6 +29,7 @@ export const MACHINE_FILES = {
   sshConfig: "ssh_config",
   knownHosts: "known_hosts",
   key: "id_ed25519",
+  access: "access.json",
 } as const;
 
 /** The folder of a machine. */
@@ -75,7 +78,10 @@ export async function readRecords(
 }
 
 /** One machine's record; a damaged one counts as none. */
-async function readRecord(state: StateFolder, name: string): Promise<MachineRecord | undefined> {
+export async function readRecord(
+  state: StateFolder,
+  name: string,
+): Promise<MachineRecord | undefined> {
   const path = join(machineFolder(state, name), MACHINE_FILES.record);
   const text = await readFile(path, "utf8").catch(() => undefined);
   try {

@@ -186,7 +186,14 @@ export type OnRequirement = (name: string, state: "waiting" | "met", elapsedMs: 
 export interface Guests {
   /** Makes keys and writes the seed into `folder`. Throws host-disk-full, host-tool-missing. */
   prepare(
-    order: { folder: string; identity: MachineIdentity; name: string; image: Image },
+    order: {
+      folder: string;
+      identity: MachineIdentity;
+      name: string;
+      image: Image;
+      /** The guest powers itself off so many seconds after its start, whoever is still there; undefined: never. */
+      curfewSeconds: number | undefined;
+    },
     signal: AbortSignal,
   ): Promise<Access>;
 
@@ -228,6 +235,11 @@ export type StepOrder = {
   readonly logPath: string;
   /** The log is cut there, inside the guest. */
   readonly logLimitBytes: number;
+  /**
+   * What the attempt has left when the step begins: the guest ends the step then, whatever its own limit, so that no step outlives a
+   * host that does not come back. What the first call for a step says counts.
+   */
+  readonly attemptSecondsLeft: number | undefined;
   /** Gets each piece of the log as it comes home, for a terminal. Must not block. */
   readonly onLog?: (piece: Buffer) => void;
   /** Called before a throw: what a step that has no `StepEnd` left in its log. */

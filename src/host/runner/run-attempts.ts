@@ -1,10 +1,14 @@
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Verdict } from "#job/verdict.ts";
-import type { AttemptOrder, AttemptReport, Listener } from "./attempt.ts";
+import type { AttemptReport, JobOrder, Listener } from "./attempt.ts";
+import { NO_JOURNAL } from "./journal.ts";
 import type { House } from "./ports.ts";
 import { RESULT_NAMES } from "./results-folder.ts";
 import { runJob } from "./run-job.ts";
+
+/** Somebody waits for the answer, and asks again when this process dies. */
+const ALONE = { isResumable: false, libvirtPatienceSeconds: 0 } as const;
 
 /** The reports of a job's attempts, in order. */
 export type Reports = readonly [...AttemptReport[], AttemptReport];
@@ -16,14 +20,19 @@ export type Reports = readonly [...AttemptReport[], AttemptReport];
  */
 export async function runAttempts(
   house: House,
-  order: Omit<AttemptOrder, "attempt">,
+  order: JobOrder,
   listener: Listener,
   cancel: AbortSignal,
 ): Promise<Reports> {
   const { attempts } = order.spec;
   const before: AttemptReport[] = [];
   for (let attempt = 1; ; attempt += 1) {
-    const report = await runJob(house, { ...order, attempt }, listener, cancel);
+    const report = await runJob(
+      house,
+      { ...order, ...ALONE, attempt },
+      { listener, journal: NO_JOURNAL },
+      cancel,
+    );
     // A machine that was kept is there to be looked at: whoever asked for that is not served by another one.
     const isLast = attempt >= attempts || report.kept !== undefined || cancel.aborted;
     if (isLast || !mayHelpToTryAgain(report.verdict)) return [...before, report];

@@ -1,137 +1,128 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { JobSpec } from "#job/spec.ts";
 import type { Verdict } from "#job/verdict.ts";
 import { Ended, verdictOf } from "#job/verdict.ts";
 import { deadline } from "#lib/deadline.ts";
-import { admit } from "./admission.ts";
+import { uptimeMs } from "#lib/host-boot.ts";
 import type { AttemptOrder, AttemptReport, Listener } from "./attempt.ts";
+import { beginMachine, type Stand } from "./begin-machine.ts";
 import { blame } from "./blame.ts";
 import { Chronicle } from "./chronicle.ts";
 import { collectArtifacts, saveEvidence } from "./evidence.ts";
-import type { Holdings } from "./holdings.ts";
-import { keepMachine } from "./keep-machine.ts";
-import { MACHINE_FILES } from "./machine-record.ts";
+import type { Journal } from "./journal.ts";
+import { onceNoted } from "./once-noted.ts";
 import type { Guest, House } from "./ports.ts";
-import { RESULT_NAMES } from "./results-folder.ts";
-import { runSteps } from "./run-steps.ts";
-import { settleAcceleration } from "./settle-acceleration.ts";
-
-/** QEMU's security policy covers guests under KVM only: https://www.qemu.org/docs/master/system/security.html. */
-const EMULATION_WARNING =
-  "emulated, without KVM: slow, and no protection from a job that attacks the emulator";
+import { regainMachine } from "./regain-machine.ts";
+import { completeSteps, runSteps } from "./run-steps.ts";
+import type { Work } from "./work.ts";
 
 /**
- * One order, one machine, one verdict. Never throws.
+ * What an attempt that is taken up after its deadline may still take to bring home what its guest did in time. The guest itself ends
+ * steps at the deadline, and no step is begun after it.
+ */
+const LATE_MS = 30_000;
+
+/**
+ * One order, one machine, one verdict. Never throws but for a journal that is broken.
  *
  * The verdict is settled while the machine still exists, so a failed teardown can never replace it. Teardown is
- * last-in-first-out, hears no signal, and what it leaves behind is a leak for the next sweep.
+ * last-in-first-out, hears no signal, and what it leaves behind is a leak for the next sweep. Whatever happens is in the journal
+ * before it is acted on: an attempt whose process was killed at any moment is run again with the same order and journal, and goes on.
  */
 export async function runJob(
   house: House,
   order: AttemptOrder,
-  listener: Listener,
+  { listener, journal }: { listener: Listener; journal: Journal },
   cancel: AbortSignal,
 ): Promise<AttemptReport> {
-  const chronicle = new Chronicle(listener);
-  const scope = new AsyncDisposableStack();
-  const holdings: Holdings = {};
+  const chronicle = await Chronicle.open(listener, journal);
   const { timeoutSeconds } = order.spec;
-  using limit = deadline(
-    timeoutSeconds * 1000,
-    () =>
-      new Ended(
-        "timed-out",
-        `the attempt took longer than its ${timeoutSeconds} s, in phase ${chronicle.phase}`,
-      ),
-  );
-  const signal = AbortSignal.any([cancel, limit.signal]);
+  const endsAtMs = (chronicle.since("leased") ?? uptimeMs()) + timeoutSeconds * 1000;
+  const leastMs = chronicle.phase === "leased" ? 0 : LATE_MS;
+  const says = () =>
+    new Ended(
+      "timed-out",
+      `the attempt took longer than its ${timeoutSeconds} s, in phase ${chronicle.phase}`,
+    );
+  using limit = deadline(Math.max(endsAtMs - uptimeMs(), leastMs), says);
+  using signal = onceNoted(AbortSignal.any([cancel, limit.signal]), journal);
 
-  const verdict = await walk({ house, order, listener, chronicle, holdings }, scope, signal).catch(
-    async (error: unknown) => verdictOf(await blame(error, chronicle.phase, holdings.machine)),
+  const scope = new AsyncDisposableStack();
+  const work: Work = { house, order, listener, journal, chronicle, holdings: {}, scope };
+  const verdict = await walk(work, endsAtMs, signal).catch(async (error: unknown) =>
+    verdictOf(await blame(error, chronicle.phase, work.holdings.machine)),
   );
-  await saveEvidence(order, chronicle, holdings, verdict);
-  chronicle.enter("settled");
+  await journal.note({ entry: "verdict", verdict });
+  await completeSteps(work, verdict);
+  await saveEvidence(order, chronicle, work.holdings, verdict);
+  chronicle.settled();
+  await journal.settle(chronicle.report(verdict));
   await scope.disposeAsync().catch((error: unknown) => chronicle.leak("teardown", error));
   return chronicle.report(verdict);
 }
 
-type Attempt = {
-  readonly house: House;
-  readonly order: AttemptOrder;
-  readonly listener: Listener;
-  readonly chronicle: Chronicle;
-  readonly holdings: Holdings;
-};
+async function walk(work: Work, endsAtMs: number, signal: AbortSignal): Promise<Verdict> {
+  const { order, listener, journal, chronicle, holdings, scope } = work;
+  const { past } = journal;
+  const known = endingOf(past.verdict);
+  if (known !== undefined) {
+    await regainForEvidence(work, signal);
+    return known;
+  }
 
-async function walk(
-  attempt: Attempt,
-  scope: AsyncDisposableStack,
-  signal: AbortSignal,
-): Promise<Verdict> {
-  const { house, order, listener, chronicle, holdings } = attempt;
-  const { spec, job } = order;
-  const { state, hypervisor } = house;
-
-  chronicle.enter("preparing");
-  await mkdir(join(order.resultsFolder, RESULT_NAMES.steps), { recursive: true });
-  const image = await house.images.resolve(spec.image, (line) => listener.progress(line), signal);
-  chronicle.draft.image = { name: image.name, version: image.version, digest: image.digest };
-  listener.image(chronicle.draft.image);
-  const acceleration = await settleAcceleration(house, order.acceleration, listener, signal);
-  chronicle.draft.acceleration = acceleration;
-  if (acceleration === "tcg") listener.progress(EMULATION_WARNING);
-  const identity = { installation: state.installation, job, attempt: order.attempt };
-  const memoryMiB = Math.max(spec.memoryMiB ?? 0, image.memoryMiBMin);
-  const place = scope.use(
-    await admit(
-      { state, hypervisor },
-      { identity, memoryMiB },
-      (line) => listener.progress(line),
-      signal,
-    ),
-  );
-  const { name, slot } = place.record;
-  chronicle.draft.machine = { name, memoryMiB, cpus: spec.cpus };
-  const diskPath = join(place.folder, MACHINE_FILES.disk);
-  const [access] = await Promise.all([
-    house.guests.prepare({ folder: place.folder, identity, name, image }, signal),
-    house.images.overlay(image, diskPath, spec.diskMiB, signal),
-  ]);
-
-  chronicle.enter("booting");
-  const { folder } = place;
-  const { seedPath } = access;
-  const size = { cpus: spec.cpus, memoryMiB };
-  const machine = scope.use(
-    await hypervisor.boot(
-      { identity, name, folder, slot, ...size, image, diskPath, seedPath, acceleration },
-      signal,
-    ),
-  );
-  holdings.machine = machine;
-  if (order.keep) scope.defer(() => keepMachine({ place, machine, access, holdings, chronicle }));
+  const secondsLeft = Math.max(0, endsAtMs - uptimeMs()) / 1000;
+  const stand =
+    (await regainMachine(work, signal)) ?? (await beginMachine(work, secondsLeft, signal));
+  const { machine } = stand;
   const alive = AbortSignal.any([signal, machine.ended]);
 
-  chronicle.enter("connecting");
-  const onRequirement = (requirement: string, now: "waiting" | "met", elapsedMs: number) => {
-    if (now === "met") chronicle.mark(requirement, machine.startedAtMs);
-    listener.requirement(requirement, now, elapsedMs);
-  };
-  const guest = scope.use(await house.guests.connect(machine, access, image, onRequirement, alive));
+  await chronicle.reach("connecting");
+  const guest = scope.use(await enterGuest(work, stand, alive));
   holdings.guest = guest;
 
-  chronicle.enter("running");
-  await sendInputs(guest, { inputs: spec.inputs, listener }, alive);
-  const verdict = await runSteps({ guest, machine, order, listener, chronicle }, alive);
+  await chronicle.reach("running");
+  if (past.steps.size === 0)
+    await sendInputs(guest, { inputs: order.spec.inputs, listener }, alive);
+  const verdict = await runSteps(work, { guest, machine, endsAtMs }, alive);
 
-  chronicle.enter("collecting");
+  await chronicle.reach("collecting");
   await collectArtifacts(order, chronicle, guest, alive).catch((error: unknown) => {
     // A step's failure is the job's answer, and what breaks afterwards does not take it back; a cancel does.
     if (verdict.kind === "passed" || cancelledIn(error)) throw error;
     chronicle.missing("artifacts", error);
   });
   return verdict;
+}
+
+/** An ending that was decided before the attempt was taken up again. That of the steps follows from them once more. */
+function endingOf(verdict: Verdict | undefined): Verdict | undefined {
+  return verdict?.kind === "passed" || verdict?.kind === "failed" ? undefined : verdict;
+}
+
+/** The verdict is known: machine and guest are wanted for their evidence, and to be taken down. */
+async function regainForEvidence(work: Work, signal: AbortSignal): Promise<void> {
+  try {
+    const stand = await regainMachine(work, signal);
+    if (stand === undefined || work.journal.past.guest === undefined) return;
+    const alive = AbortSignal.any([signal, stand.machine.ended]);
+    work.holdings.guest = work.scope.use(await enterGuest(work, stand, alive));
+  } catch (error) {
+    work.chronicle.missing("further evidence", error);
+  }
+}
+
+/** Logs in, or takes up the guest that somebody was logged in to before. */
+async function enterGuest(work: Work, stand: Stand, alive: AbortSignal): Promise<Guest> {
+  const { house, listener, journal, chronicle } = work;
+  const { machine, access, image } = stand;
+  const place = journal.past.guest;
+  if (place !== undefined) return await house.guests.resume({ machine, access, place }, alive);
+  const onRequirement = (requirement: string, now: "waiting" | "met", elapsedMs: number) => {
+    if (now === "met") chronicle.mark(requirement, machine.startedAtMs);
+    listener.requirement(requirement, now, elapsedMs);
+  };
+  const guest = await house.guests.connect(machine, access, image, onRequirement, alive);
+  await journal.note({ entry: "guest", place: guest.place });
+  return guest;
 }
 
 async function sendInputs(

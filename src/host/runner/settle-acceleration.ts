@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "#job/fault.ts";
 import { writeAtomically } from "#lib/atomic-file.ts";
 import { FileLock } from "#lib/file-lock.ts";
+import { bootId } from "#lib/host-boot.ts";
 import { admit } from "./admission.ts";
 import type { Listener } from "./attempt.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
@@ -16,6 +17,9 @@ const PROBE_IMAGE = "micro";
 /** A working KVM shows the kernel's first words within a second or two; one that hangs never does. */
 const PROBE_MS = 15_000;
 const LOOK_AGAIN_MS = 50;
+
+/** A probe whose process was killed leaves no machine behind for longer. */
+const PROBE_CURFEW_SECONDS = 120;
 
 /** What was found, for one boot of the host (its boot id changes with each, random(4)). */
 type Finding = { readonly boot: string; readonly acceleration: Acceleration; readonly why: string };
@@ -82,7 +86,10 @@ async function probe(
   const { folder, record } = place;
   const { name, slot } = record;
   const diskPath = join(folder, MACHINE_FILES.disk);
-  const { seedPath } = await house.guests.prepare({ folder, identity, name, image }, signal);
+  const { seedPath } = await house.guests.prepare(
+    { folder, identity, name, image, curfewSeconds: PROBE_CURFEW_SECONDS },
+    signal,
+  );
   await house.images.overlay(image, diskPath, undefined, signal);
   const size = { cpus: 1, memoryMiB: image.memoryMiBMin, acceleration: "kvm" } as const;
   try {
@@ -133,8 +140,4 @@ function parsed(text: string): Finding | undefined {
 
 function findingPath({ state }: House): string {
   return join(state.path, STATE_NAMES.acceleration);
-}
-
-async function bootId(): Promise<string> {
-  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 }

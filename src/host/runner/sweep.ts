@@ -14,7 +14,7 @@ import type { StateFolder } from "./state-folder.ts";
 
 /** What is on this host after a sweep. */
 export type Inventory = {
-  /** Machines that somebody lives in, that were kept, or that resist: they count against slots and memory. */
+  /** Machines that somebody lives in or will take up, that were kept, or that resist: they count against slots and memory. */
   readonly standing: readonly MachineRecord[];
   /** Names of machines whose maker died, and that are gone now. */
   readonly swept: readonly string[];
@@ -27,14 +27,16 @@ export type Inventory = {
  *
  *     lock held            → somebody lives in it: leave alone
  *     kept, domain exists  → leave alone
+ *     resumable, wanted    → leave alone: a daemon takes it up
  *     anything else        → destroy the domain, remove the folder
  *
- * Call it under the admission lock, which is what makes "no lock held" mean "dead" and not "just beginning".
+ * Only a daemon knows which attempts it wants; for everybody else all are `isWanted`. Call it under the admission lock, which is what makes "no lock held" mean "dead" and not "just beginning".
  */
 export async function sweep(
   state: StateFolder,
   hypervisor: Hypervisor,
   signal: AbortSignal,
+  isWanted: (name: string) => boolean = () => true,
 ): Promise<Inventory> {
   const [folders, domains] = await Promise.all([
     readRecords(state),
@@ -50,7 +52,9 @@ export async function sweep(
     using lock = records.has(name) ? tryLock(state, name) : undefined;
     const isLive =
       records.has(name) && lock === undefined && existsSync(machineFolder(state, name));
-    if (record !== undefined && (isLive || (record.kept && domains.includes(name)))) {
+    const isKept = record?.kept === true && domains.includes(name);
+    const isAwaited = record?.isResumable === true && isWanted(name);
+    if (record !== undefined && (isLive || isKept || isAwaited)) {
       standing.push(record);
     } else if (!isLive) {
       await removeMachine(state, hypervisor, name, signal).then(

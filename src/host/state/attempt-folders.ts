@@ -6,6 +6,8 @@ import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { syncFolder, writeAtomically } from "#lib/atomic-file.ts";
 import { makeFolders } from "#lib/make-folders.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
+import { openAttemptJournal } from "./attempt-journal.ts";
+import { JournalDamaged } from "./journal-text.ts";
 
 /** Every name in an attempt's folder. */
 const NAMES = {
@@ -14,6 +16,8 @@ const NAMES = {
   results: "results",
   inputs: "inputs",
   output: "output.log",
+  /** What it did so far; see `journal-text.ts`. */
+  journal: "journal",
   /** How it ended; missing while it runs. */
   verdict: "verdict.json",
   /** Why the service takes nothing more of it. */
@@ -103,11 +107,25 @@ async function openOne(folder: string, name: string): Promise<AttemptFolder | un
 
 function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
   const path = join(folder, name);
+  let damage: JournalDamaged | undefined;
+  const setAside = async (why: string) => {
+    await writeAtomically(join(path, NAMES.setAside), `${why}\n`, 0o600);
+    await rm(join(path, NAMES.inputs), { recursive: true, force: true });
+  };
   return {
     ...begun,
     results: join(path, NAMES.results),
     inputs: join(path, NAMES.inputs),
     output: join(path, NAMES.output),
+    async journal() {
+      try {
+        return await openAttemptJournal(join(path, NAMES.journal));
+      } catch (error) {
+        if (!(error instanceof JournalDamaged)) throw error;
+        damage = error;
+        return error;
+      }
+    },
     verdict: () => readJson<VerdictReport>(join(path, NAMES.verdict)),
     async settle(report) {
       const file = join(path, NAMES.verdict);
@@ -115,16 +133,14 @@ function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
       await writeAtomically(file, `${JSON.stringify(report)}\n`, 0o600);
     },
     async forget() {
+      if (damage !== undefined) return await setAside(`its journal is damaged: ${damage.message}`);
       const gone = join(folder, `${GONE}${name}`);
       await rename(path, gone).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
       });
       await rm(gone, { recursive: true, force: true });
     },
-    async setAside(why) {
-      await writeAtomically(join(path, NAMES.setAside), `${why}\n`, 0o600);
-      await rm(join(path, NAMES.inputs), { recursive: true, force: true });
-    },
+    setAside,
   };
 }
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { DaemonRoom } from "#test/kit/daemon-room.ts";
@@ -13,18 +13,16 @@ beforeEach(async () => {
   onTestFinished(() => room[Symbol.asyncDispose]());
 });
 
-/** In its first attempt it runs for as long as its daemon lives; later ones pass. */
-const onceLong = (mark: string) =>
-  `if [ -e ${mark} ]; then echo again; else touch ${mark}; echo begun; while kill -0 $PPID; do sleep 0.1; done; fi`;
-
 test.for(["SIGKILL", "SIGTERM"] as const)(
-  "after %s the next daemon settles what ran, and the job has another attempt",
+  "after %s the next daemon goes on with what runs: one attempt, and each byte of its log once",
   { timeout: 40_000 },
   async (signal) => {
     const child = await room.spawn("lab-1");
-    const mark = join(room.service.folder, "mark");
-    const job = await room.submit([onceLong(mark)], { attempts: 1 });
-    await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
+    const job = await room.submit(
+      ["i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo line $i; sleep 0.1; done; exit 3", "true"],
+      { attempts: 1 },
+    );
+    await eventually(async () => (await room.log(job)).includes("| line 5"), 10_000);
     const startedMs = performance.now();
     child.kill(signal);
     await once(child, "exit");
@@ -34,21 +32,72 @@ test.for(["SIGKILL", "SIGTERM"] as const)(
     }
     await room.spawn("lab-1");
     const detail = await room.settled(job);
-    expect(detail.verdict).toBe("passed");
-    expect(detail.attemptList.map(({ verdict }) => verdict?.fault?.code)).toEqual([
-      "host-restarted",
-      undefined,
+    expect(detail.attemptList.map(({ verdict }) => verdict)).toMatchObject([
+      { kind: "failed", why: "step 'step 1' exited with status 3" },
     ]);
-    // What the first attempt printed is there, up to the last byte that came home.
-    const first = await room.ask("GET", `/v1/jobs/${job}/logs/step-1?attempt=1`);
-    expect(first.text).toBe("begun\n");
-    expect(await room.log(job, "step-1")).toBe("again\n");
-    await eventually(
-      async () => (await readdir(join(room.stateOf("lab-1"), "attempts"))).length === 0,
-      5000,
-    );
+    const lines = Array.from({ length: 50 }, (_, at) => `line ${at + 1}\n`);
+    expect(await room.log(job, "step-1")).toBe(lines.join(""));
+    expect(await room.log(job)).toContain("the daemon was restarted");
+    await room.nothingLeft("lab-1");
   },
 );
+
+test("a step that ends while no daemon is there has its end all the same", async () => {
+  const child = await room.spawn("lab-1");
+  const mark = join(room.service.folder, "mark");
+  const job = await room.submit([
+    `echo begun; while ! [ -e ${mark} ]; do sleep 0.05; done; echo over`,
+  ]);
+  await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await writeFile(mark, "");
+  const guest = join(room.stateOf("lab-1"), "paper-machines");
+  const [machine = ""] = await readdir(guest);
+  const exit = join(guest, machine, "run", "1.exit");
+  await eventually(async () => (await readFile(exit, "utf8")).includes("end ended"), 10_000);
+  await room.spawn("lab-1");
+  expect((await room.settled(job)).verdict).toBe("passed");
+  expect(await room.log(job, "step-1")).toBe("begun\nover\n");
+  await room.nothingLeft("lab-1");
+}, 40_000);
+
+test("a cancel that comes while no daemon is there ends the attempt when one is", async () => {
+  const child = await room.spawn("lab-1");
+  const job = await room.submit(["echo begun; sleep 600"]);
+  await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await room.cancel(job);
+  await room.spawn("lab-1");
+  const detail = await room.settled(job);
+  expect(detail.verdict).toBe("cancelled");
+  expect(detail.attemptList[0]?.report?.steps).toMatchObject([{ outcome: "cancelled" }]);
+  await room.nothingLeft("lab-1");
+}, 40_000);
+
+test("an attempt whose journal is damaged is told of as such, and its journal is kept", async () => {
+  const child = await room.spawn("lab-1");
+  const job = await room.submit(["echo begun; sleep 600"], { attempts: 1 });
+  await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const journal = join(room.stateOf("lab-1"), "attempts", `${job}-1`, "journal");
+  const text = await readFile(journal);
+  text[200] = (text[200] ?? 0) ^ 1;
+  await writeFile(journal, text);
+  await room.spawn("lab-1");
+  await eventually(async () => {
+    const { attemptList } = await room.show(job);
+    return attemptList[0]?.verdict?.fault?.code === "host-restarted";
+  }, 10_000);
+  const [first] = (await room.show(job)).attemptList;
+  expect(first?.verdict?.fault?.message).toContain("journal");
+  expect(await readFile(journal)).toEqual(text);
+  const machines = join(room.stateOf("lab-1"), "paper-machines");
+  await eventually(async () => (await readdir(machines)).length === 0, 5_000);
+  await room.cancel(job);
+}, 40_000);
 
 test("a daemon that is killed while it delivers leaves it to the next one, once", async () => {
   const child = await room.spawn("lab-1");

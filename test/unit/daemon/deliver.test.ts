@@ -105,6 +105,9 @@ test("artifacts go several at a time, each content once, and a lost lease ends t
       atOnce -= 1;
       if (sent.length >= 50) throw new Fenced("the job goes on without it");
     },
+    report: async () => {
+      throw new Fenced("the job goes on without it");
+    },
   });
   const artifacts = Array.from({ length: 1000 }, (_, at) => ({
     path: `out/${at}`,

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { AttemptOrder, Listener } from "#host/runner/attempt.ts";
+import type { JobOrder, Listener } from "#host/runner/attempt.ts";
 import type { House } from "#host/runner/ports.ts";
 import { runAttempts } from "#host/runner/run-attempts.ts";
 import { Fault, type FaultCode } from "#job/fault.ts";
@@ -16,7 +16,7 @@ function houseOf(...codes: readonly FaultCode[]): House {
   return { images: { resolve } } as unknown as House;
 }
 
-function order(resultsFolder: string, attempts: number): Omit<AttemptOrder, "attempt"> {
+function order(resultsFolder: string, attempts: number): JobOrder {
   return {
     spec: {
       image: "paper",
@@ -51,6 +51,7 @@ function listenerTo(lines: string[]): Listener {
   const ignore = () => undefined;
   return {
     enter: ignore,
+    takenUp: ignore,
     image: ignore,
     requirement: ignore,
     inputsSent: ignore,
