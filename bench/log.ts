@@ -30,6 +30,7 @@ export const log: Measurement = {
           logPath,
           attemptSecondsLeft: undefined,
           logLimitBytes: LIMIT_BYTES,
+          attemptSecondsLeft: undefined,
         },
         setting.signal,
       );

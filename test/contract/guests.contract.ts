@@ -91,6 +91,16 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
       expect(end).toMatchObject({ outcome: "silent", logBytes: 5 });
     });
 
+    for (const attemptSecondsLeft of [1, 0, -5]) {
+      test(`a step ends when its attempt has no time left, before its own limit: ${attemptSecondsLeft}`, async () => {
+        await using at = await make();
+        await using home = await scratchFolder();
+        const limits = { timeoutSeconds: 500, attemptSecondsLeft };
+        const end = await at.guest.run(step(home.path, 1, "sleep 600", limits), NEVER);
+        expect(end).toMatchObject({ outcome: "timed-out", logBytes: 0 });
+      });
+    }
+
     test("a cancelled step is killed and throws the reason, with its log at home", async () => {
       await using at = await make();
       await using home = await scratchFolder();
@@ -219,7 +229,7 @@ export function step(
   folder: string,
   number: number,
   run: string,
-  limits: { timeoutSeconds?: number; silenceSeconds?: number } = {},
+  limits: { timeoutSeconds?: number; silenceSeconds?: number; attemptSecondsLeft?: number } = {},
 ): StepOrder {
   return {
     number,
@@ -234,5 +244,6 @@ export function step(
     logPath: join(folder, `${number}.log`),
     attemptSecondsLeft: undefined,
     logLimitBytes: 1024 * 1024,
+    attemptSecondsLeft: limits.attemptSecondsLeft,
   };
 }

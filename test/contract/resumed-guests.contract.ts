@@ -46,6 +46,16 @@ export function describeResumedGuests(make: () => Promise<GuestUnderTest>): void
       expect(await readFile(order.logPath, "utf8")).toBe("begun done");
     });
 
+    test("a step ends with its attempt's time while nobody is there, whatever the next one says is left", async () => {
+      await using at = await make();
+      await using home = await scratchFolder();
+      const order = step(home.path, 1, "printf begun; sleep 600", { attemptSecondsLeft: 2 });
+      await letGoInStep(at.guest, order);
+      await using guest = await at.resume(at.guest.place);
+      const end = await guest.run({ ...order, attemptSecondsLeft: 500 }, NEVER);
+      expect(end).toMatchObject({ outcome: "timed-out", logBytes: 5 });
+    });
+
     test("a step is cancelled by who resumed its guest, at once", async () => {
       await using at = await make();
       await using home = await scratchFolder();

@@ -18,9 +18,9 @@ export class FakeStep {
   #kill = (_why?: Why): void => undefined;
 
   /** Starts it; of the order what only its first call says counts: text, environment and limits. */
-  constructor({ step, env, logLimitBytes }: StepOrder) {
-    this.#limitBytes = logLimitBytes;
-    void this.#run(step, env);
+  constructor(order: StepOrder) {
+    this.#limitBytes = order.logLimitBytes;
+    void this.#run(order);
   }
 
   /** Ends it with all its group. Twice is safe, and so is after its end. */
@@ -62,7 +62,7 @@ export class FakeStep {
     throw signal.reason;
   }
 
-  async #run(step: StepOrder["step"], env: StepOrder["env"]): Promise<void> {
+  async #run({ step, env, attemptSecondsLeft = Infinity }: StepOrder): Promise<void> {
     const home = mkdtempSync("/tmp/testbed-fake-guest-");
     const child = spawn("sh", ["-c", `exec 2>&1; ${step.run}`], {
       cwd: home,
@@ -75,10 +75,13 @@ export class FakeStep {
       ended ??= why;
       endGroup(child.pid);
     };
-    const limit = (seconds: number | undefined, why: Why) =>
-      seconds === undefined ? undefined : setTimeout(() => this.#kill(why), seconds * 1000);
-    const timeout = limit(step.timeoutSeconds, "timed-out");
-    const silence = limit(step.silenceSeconds, "silent");
+    const limit = (seconds: number, why: Why) =>
+      seconds === Infinity ? undefined : setTimeout(() => this.#kill(why), seconds * 1000);
+    const timeout = limit(
+      Math.min(step.timeoutSeconds ?? Infinity, attemptSecondsLeft),
+      "timed-out",
+    );
+    const silence = limit(step.silenceSeconds ?? Infinity, "silent");
     const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
     for await (const piece of child.stdout as AsyncIterable<Buffer>) {
       silence?.refresh();

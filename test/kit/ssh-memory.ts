@@ -34,6 +34,7 @@ const end = await guest.run(
     logPath,
     attemptSecondsLeft: undefined,
     logLimitBytes: Number(limit),
+    attemptSecondsLeft: undefined,
   },
   new AbortController().signal,
 );

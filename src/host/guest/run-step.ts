@@ -16,7 +16,7 @@ const CUT_CONNECTION_CODES = [71, 73];
 
 /**
  * Starts a step, or finds it started, and follows its log into a file until it ends. See the port for what it promises.
- * The step's own limits hold in the guest; the host enforces them again, a little later, for a guest whose runner is dead.
+ * The step's own limits and the attempt's rest hold in the guest; the host enforces the step's own again, a little later, for a guest whose runner is dead.
  */
 export async function runStep(
   link: GuestLink,
@@ -109,9 +109,10 @@ async function runnersWord(exec: Exec, signal: AbortSignal): Promise<RunnerSays>
 
 function stepRequest(
   link: GuestLink,
-  { number, step, env, logLimitBytes }: StepOrder,
+  order: StepOrder,
   offset: number,
 ): { command: string; input: Buffer } {
+  const { number, step, env, logLimitBytes } = order;
   const exports = Object.entries(env).map(([name, value]) => {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw new TypeError(`no shell can export ${JSON.stringify(name)}`);
@@ -124,7 +125,7 @@ function stepRequest(
     number,
     offset,
     logLimitBytes,
-    Math.ceil(step.timeoutSeconds ?? 0),
+    guestLimitSeconds(order),
     Math.ceil(step.silenceSeconds ?? 0),
     text.split("\n").length - 1,
     run.length,
@@ -133,6 +134,12 @@ function stepRequest(
     command: runnerCommand(link.options, "step", ...numbers.map(String)),
     input: Buffer.concat([Buffer.from(text), run]),
   };
+}
+
+/** When the guest ends the step by itself; 0 is never. An attempt whose time is up has a second, and not for ever. */
+function guestLimitSeconds({ step, attemptSecondsLeft }: StepOrder): number {
+  const seconds = Math.min(step.timeoutSeconds ?? Infinity, attemptSecondsLeft ?? Infinity);
+  return seconds === Infinity ? 0 : Math.max(1, Math.ceil(seconds));
 }
 
 /** Ends the log with a line that says what is missing, if something is. Twice is safe. */

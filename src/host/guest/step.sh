@@ -184,9 +184,11 @@ drain() {
 	done
 }
 
-# Ends a step that takes too long or says nothing for too long.
+# Ends a step that takes too long or says nothing for too long. Nearly every step has a limit, its attempt's, which is mostly
+# far away: then a guest is not made to start a process every second for it.
 watch() { # TIMEOUT SILENCE
 	pause=1
+	[ "$2" -gt 0 ] || [ "$1" -le 60 ] || pause=10
 	if [ "$1" -gt 0 ] && [ "$1" -le 10 ] || [ "$2" -gt 0 ] && [ "$2" -le 10 ]; then pause=0.2; fi
 	now
 	start=$now
@@ -198,6 +200,7 @@ watch() { # TIMEOUT SILENCE
 			stop "$dir" timed-out
 			return
 		fi
+		[ "$pause" != 10 ] || [ $((now - start)) -lt "$(($1 - 20))00" ] || pause=1
 		[ "$2" -gt 0 ] || continue
 		printed
 		if [ "$progress" != "$last" ]; then
