@@ -28,7 +28,6 @@ export const log: Measurement = {
           step: { ...step, timeoutSeconds: undefined, silenceSeconds: undefined },
           env: {},
           logPath,
-          attemptSecondsLeft: undefined,
           logLimitBytes: LIMIT_BYTES,
           attemptSecondsLeft: undefined,
         },

@@ -1,8 +1,9 @@
 import { Argument, Command } from "commander";
+import { daemonFindings } from "#cli/daemon/daemon-findings.ts";
 import { clientFileSchema } from "#config/client-file.ts";
 import { readConfigFile } from "#config/config-file.ts";
 import { configData } from "#config/config-value.ts";
-import { checkDaemonConfig, daemonConfigSchema } from "#config/daemon-config.ts";
+import { daemonConfigSchema } from "#config/daemon-config.ts";
 import { checkServiceConfig, serviceConfigSchema } from "#config/service-config.ts";
 import { yamlText } from "#lib/yaml-text.ts";
 import { printAnswer } from "./print-answer.ts";
@@ -12,7 +13,7 @@ const KINDS = {
   client: async (file: string) =>
     configData(clientFileSchema, await readConfigFile(file, clientFileSchema)),
   daemon: async (file: string) => {
-    const config = await readConfigFile(file, daemonConfigSchema, checkDaemonConfig);
+    const config = await readConfigFile(file, daemonConfigSchema, daemonFindings);
     return configData(daemonConfigSchema, config);
   },
   service: async (file: string) => {

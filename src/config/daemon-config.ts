@@ -1,4 +1,4 @@
-import type { Finding } from "#job/quantity.ts";
+import { type Finding, quantityText } from "#job/quantity.ts";
 import {
   ABSOLUTE_PATH,
   type ConfigFileSchema,
@@ -7,6 +7,7 @@ import {
   SIZE,
 } from "./config-schema.ts";
 import { LOG_SECTION } from "./log-config.ts";
+import { EVIDENCE_SECTION, UPKEEP_SECTION } from "./upkeep-config.ts";
 
 /** The service is inside the daemon: one process is a whole lab. */
 export const EMBEDDED = "embedded";
@@ -106,6 +107,14 @@ export const daemonConfigSchema = {
           default: "2GiB",
           description: "Kept free on the state folder's file system, 256MiB to 100TiB.",
         },
+        diskLow: {
+          ...SIZE,
+          least: "16MiB",
+          most: "100TiB",
+          default: "512MiB",
+          description:
+            "With less free, logs and artifacts that wait for the service are cut; 16MiB to 100TiB, at most the reserve.",
+        },
         load: {
           type: "number",
           minimum: 0.1,
@@ -170,6 +179,8 @@ export const daemonConfigSchema = {
         },
       },
     },
+    upkeep: UPKEEP_SECTION,
+    evidence: EVIDENCE_SECTION,
     log: LOG_SECTION,
   },
 } as const satisfies ConfigFileSchema;
@@ -199,7 +210,15 @@ export function checkDaemonConfig(config: DaemonConfig): readonly Finding[] {
       !isEmbedded && serviceConfig !== undefined,
       "is for service: embedded only",
     ),
+    ...diskFindings(config),
   ];
+}
+
+function diskFindings({ capacity }: DaemonConfig): readonly Finding[] {
+  const { diskLow, diskReserve } = capacity;
+  if (diskLow <= diskReserve) return [];
+  const says = `is more than capacity.diskReserve, ${quantityText("size", diskReserve)}; it is a mark below that`;
+  return [{ path: ["capacity", "diskLow"], says }];
 }
 
 function isLoopback(url: string): boolean {

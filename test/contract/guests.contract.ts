@@ -122,7 +122,6 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
       const sizes: unknown[] = [];
       const order: StepOrder = {
         ...step(home.path, 1, "printf '%5000d' 0; sleep 600"),
-        attemptSecondsLeft: undefined,
         logLimitBytes: 1000,
         onLog: () => cancel.abort(reason),
         onLogEnd: (size) => sizes.push(size),
@@ -242,7 +241,6 @@ export function step(
     },
     env: {},
     logPath: join(folder, `${number}.log`),
-    attemptSecondsLeft: undefined,
     logLimitBytes: 1024 * 1024,
     attemptSecondsLeft: limits.attemptSecondsLeft,
   };

@@ -9,6 +9,7 @@ import { FakeGuests } from "#test/fakes/fake-guests.ts";
 import { FakeHypervisor } from "#test/fakes/fake-hypervisor.ts";
 import { FakeImages } from "#test/fakes/fake-images.ts";
 import { PAPER_IMAGE } from "./orders.ts";
+import { saidLog } from "./said-log.ts";
 
 /** Where a paper daemon works, and for whom. */
 export type PaperDaemonOrder = {
@@ -42,13 +43,7 @@ export async function daemonOver<T extends Rooms>(
 ) {
   const state = await openStateFolder(path);
   const client = new ServiceClient({ url: new URL(url) }, token);
-  const lines: { level: string; words: string; fields: object }[] = [];
-  const say =
-    (level: string) =>
-    (words: string, fields: object = {}) => {
-      lines.push({ level, words, fields });
-    };
-  const log = { info: say("info"), warn: say("warn"), error: say("error"), debug: say("debug") };
+  const { log, lines } = saidLog();
   const uplink = new HttpUplink(client, () => undefined);
   const daemon = new Daemon({
     host,

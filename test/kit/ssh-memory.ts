@@ -32,7 +32,6 @@ const end = await guest.run(
     },
     env: {},
     logPath,
-    attemptSecondsLeft: undefined,
     logLimitBytes: Number(limit),
     attemptSecondsLeft: undefined,
   },

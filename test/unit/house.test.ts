@@ -21,6 +21,8 @@ const DOORS: Record<string, readonly string[]> = {
   "host/state": [
     "host/daemon/ports.ts",
     "host/runner/journal.ts",
+    "host/upkeep/ports.ts",
+    "host/runner/results-folder.ts",
     "host/runner/state-folder.ts",
     "protocol",
     "job",
@@ -28,6 +30,7 @@ const DOORS: Record<string, readonly string[]> = {
   ],
   "host/uplink": ["host/daemon/ports.ts", "protocol", "job", "lib"],
   "host/api": ["host/daemon/ports.ts", "job", "lib"],
+  "host/upkeep": ["job", "lib"],
   // Commands that ask a job service: neither this host nor the service's own rooms.
   "cli/client": [
     "cli/exit-code.ts",
@@ -52,6 +55,7 @@ const DOORS: Record<string, readonly string[]> = {
     "host/state",
     "host/uplink",
     "host/api",
+    "host/upkeep",
     "host/hypervisor",
     "host/guest",
     "host/images",
@@ -96,6 +100,7 @@ const VENDORS: Record<string, readonly string[]> = {
   pino: ["lib"],
   typebox: ["job", "protocol", "host/images", "service/api", "cli"],
   fastify: ["service/api"],
+  "node-cron": ["host/upkeep"],
   yaml: ["lib", "job", "host/images"],
   commander: ["cli"],
   "eventsource-parser": ["cli/client"],

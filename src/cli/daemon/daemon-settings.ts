@@ -5,15 +5,11 @@ import { type Config, readConfig } from "#config/config.ts";
 import { ConfigError } from "#config/config-error.ts";
 import { readConfigFile } from "#config/config-file.ts";
 import { defaultsOf } from "#config/config-value.ts";
-import {
-  checkDaemonConfig,
-  type DaemonConfig,
-  daemonConfigSchema,
-  EMBEDDED,
-} from "#config/daemon-config.ts";
+import { type DaemonConfig, daemonConfigSchema, EMBEDDED } from "#config/daemon-config.ts";
 import { readTokenFile } from "#config/secret-file.ts";
 import type { HttpTarget } from "#lib/http-client.ts";
 import { readRegularFile } from "#lib/read-regular-file.ts";
+import { daemonFindings } from "./daemon-findings.ts";
 
 /** Which service, and as whom. */
 export type ServiceToUse =
@@ -36,7 +32,7 @@ export async function readDaemonSettings(file: string | undefined): Promise<Daem
   const config =
     file === undefined
       ? defaultsOf(daemonConfigSchema)
-      : await readConfigFile(file, daemonConfigSchema, checkDaemonConfig);
+      : await readConfigFile(file, daemonConfigSchema, daemonFindings);
   const environment = readConfig();
   const house = Object.freeze({
     ...environment,

@@ -15,6 +15,7 @@ import { HttpUplink } from "#host/uplink/http-uplink.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
 import type { DaemonSettings, ServiceToUse } from "./daemon-settings.ts";
+import { keepHostInOrder } from "./daemon-upkeep.ts";
 import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
 
 const LIST_MS = 30_000;
@@ -63,6 +64,7 @@ export async function openDaemon(
     book: await openAttemptBook(path),
     drain: await openDrainFlag(path),
   });
+  scope.use(keepHostInOrder(daemon, path, config, log));
   scope.use(await openLocalApi(join(path, LOCAL_SOCKET), localHandlers(daemon, house)));
   const stop = new AbortController();
   const working = daemon.run(stop.signal);

@@ -15,7 +15,6 @@ import { hostFacts, type Limits, roomOf } from "./room.ts";
 import type { Workbench } from "./run-lease.ts";
 import { type Offer, takeLeases } from "./take-leases.ts";
 
-const DAY_MS = 86_400_000;
 const FLUSH_MS = 4_000;
 
 /** libvirt lists machines in a moment; one that takes so long starts none either. */
@@ -84,7 +83,6 @@ export class Daemon {
       this.#notReady = error.message;
       log.error("this host takes no work", { error });
     });
-    using _ = this.#pruneDaily();
     const attempts = this.#attempts;
     const offer = () => this.#offer();
     await takeLeases(
@@ -170,27 +168,22 @@ export class Daemon {
       await this.#attempts.takeOver(folder, claimOf(folder.grant, offered));
   }
 
-  async #sweep(signal: AbortSignal): Promise<void> {
+  /** Removes machines whose maker is gone, as the start does: the caretaker's, every few minutes. Throws libvirt-unreachable. */
+  async sweep(signal: AbortSignal): Promise<Inventory> {
+    return await this.#sweep(signal);
+  }
+
+  async #sweep(signal: AbortSignal): Promise<Inventory> {
     const { house, log } = this.#parts;
     const { state, hypervisor } = house;
     using _ = await FileLock.take(join(state.path, STATE_NAMES.admissionLock), signal);
     const isWanted = (name: string) => this.#attempts.has(name);
-    const { swept, failed }: Inventory = await sweep(state, hypervisor, signal, isWanted);
+    const inventory = await sweep(state, hypervisor, signal, isWanted);
+    const { swept, failed } = inventory;
     for (const name of swept) log.info("swept a machine whose daemon is gone", { machine: name });
     for (const { name, error } of failed)
       log.warn("could not sweep a machine", { machine: name, error });
-  }
-
-  #pruneDaily(): Disposable {
-    const { book, log } = this.#parts;
-    const prune = () =>
-      book.prune().then(
-        (names) => names.length > 0 && log.info("removed old evidence", { attempts: names }),
-        (error: Error) => log.warn("old evidence could not be removed", { error }),
-      );
-    void prune();
-    const timer = setInterval(() => void prune(), DAY_MS).unref();
-    return { [Symbol.dispose]: () => clearInterval(timer) };
+    return inventory;
   }
 
   async #offer(): Promise<Offer> {

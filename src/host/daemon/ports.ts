@@ -72,9 +72,6 @@ export interface AttemptBook {
 
   /** All attempts that still have something to say. */
   open(): Promise<readonly AttemptFolder[]>;
-
-  /** Removes evidence of attempts that were set aside more than a week ago, and returns their names. Twice is safe. */
-  prune(): Promise<readonly string[]>;
 }
 
 /** Whether somebody on this host said that it takes no work: remembered over restarts. */
@@ -115,6 +112,6 @@ export interface AttemptFolder {
   settle(report: VerdictReport): Promise<void>;
   /** The service has everything: removes the folder. Twice is safe. */
   forget(): Promise<void>;
-  /** The service takes nothing more of it: keeps the evidence here, with the reason, until it is pruned. */
+  /** The service takes nothing more of it: keeps the evidence here, with the reason, until the caretaker removes it. */
   setAside(why: string): Promise<void>;
 }

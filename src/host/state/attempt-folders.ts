@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { AttemptBook, AttemptFolder } from "#host/daemon/ports.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
@@ -10,7 +10,7 @@ import { openAttemptJournal } from "./attempt-journal.ts";
 import { JournalDamaged } from "./journal-text.ts";
 
 /** Every name in an attempt's folder. */
-const NAMES = {
+export const NAMES = {
   /** The lease, written before the folder gets its name. */
   grant: "grant.json",
   results: "results",
@@ -26,9 +26,10 @@ const NAMES = {
 
 type Begun = Pick<AttemptFolder, "grant" | "begunAtMs">;
 
-const FOLDER = /^[0-9a-f]{16}-[0-9]{1,3}$/;
+/** What folders of attempts are called; one that is being made or removed has a word before that. */
+export const FOLDER = /^[0-9a-f]{16}-[0-9]{1,3}$/;
 const MAKING = "making-";
-const GONE = "gone-";
+export const GONE = "gone-";
 
 /**
  * What this host remembers of attempts: a folder for each, `attempts/<job>-<attempt>/`, where the evidence lies beside what is known.
@@ -69,7 +70,6 @@ export async function openAttemptBook(state: string): Promise<AttemptBook> {
       halfBegun.delete(name);
       return begun === undefined ? undefined : folderOf(folder, name, begun);
     },
-    prune: () => prune(folder, Date.now()),
     open: async () => {
       const found = (await readdir(folder)).filter((name) => FOLDER.test(name));
       const known = await Promise.all(found.map((name) => openOne(folder, name)));
@@ -152,18 +152,4 @@ async function readJson<T>(path: string): Promise<T | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** Set aside means that nobody asked for it: it is kept for somebody to look at, and not for ever. */
-const KEPT_MS = 7 * 86_400_000;
-
-async function prune(folder: string, nowMs: number): Promise<readonly string[]> {
-  const pruned: string[] = [];
-  for (const name of await readdir(folder)) {
-    const aside = await stat(join(folder, name, NAMES.setAside)).catch(() => undefined);
-    if (aside === undefined || nowMs - aside.mtimeMs < KEPT_MS) continue;
-    await rm(join(folder, name), { recursive: true, force: true });
-    pruned.push(name);
-  }
-  return pruned;
 }

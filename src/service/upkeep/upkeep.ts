@@ -1,3 +1,4 @@
+import { Steadiness } from "#lib/steadiness.ts";
 import type { Contents, Shelf, Shelves } from "#service/file-ports.ts";
 import type { Ages, Clock, InputName, Store, UpkeepNumbers } from "#service/ports.ts";
 import { agesOf, type Retention } from "./retention.ts";
@@ -18,9 +19,6 @@ export type UpkeepOptions = {
  * time, and a database that is not the right one, should not cost anybody their results.
  */
 const HOLD_MS = 15 * 60_000;
-
-/** A wall clock that goes otherwise than the monotonic one by more than this has jumped. */
-const JUMP_MS = 60_000;
 
 /** All files are looked at again so long after the last time. */
 const WALK_AGAIN_MS = 3_600_000;
@@ -46,14 +44,12 @@ export class Upkeep {
   #walk: Shelf[] = [];
   #walkAtMs = Number.NEGATIVE_INFINITY;
   #hasWalked = false;
-  #steadyFromMs: number;
-  #offsetMs: number;
+  readonly #steadiness: Steadiness;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
     this.#ages = agesOf(options.retention);
-    this.#steadyFromMs = options.clock.monotonicMs() + HOLD_MS;
-    this.#offsetMs = this.#offsetNowMs();
+    this.#steadiness = new Steadiness(options.clock, HOLD_MS);
   }
 
   /** What was removed so far, and how large everything is. */
@@ -72,26 +68,12 @@ export class Upkeep {
   /** A little work; to be called about each second, not before the last call is over. */
   async tick(): Promise<void> {
     using pass = this.#options.mayRemove();
-    const isSteady = this.#isSteady();
+    const isSteady = this.#steadiness.isSteady();
     if (pass !== undefined && isSteady) {
       await this.#retire();
       await this.#makeRoom();
     }
     await this.#goOnWalking(pass !== undefined && isSteady);
-  }
-
-  #isSteady(): boolean {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (Math.abs(this.#offsetNowMs() - this.#offsetMs) > JUMP_MS) {
-      this.#offsetMs = this.#offsetNowMs();
-      this.#steadyFromMs = nowMs + HOLD_MS;
-    }
-    return nowMs >= this.#steadyFromMs;
-  }
-
-  #offsetNowMs(): number {
-    const { clock } = this.#options;
-    return clock.wallMs() - clock.monotonicMs();
   }
 
   async #retire(): Promise<void> {

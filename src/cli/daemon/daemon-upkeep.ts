@@ -1,0 +1,75 @@
+import { statfs } from "node:fs/promises";
+import type { DaemonConfig } from "#config/daemon-config.ts";
+import type { Daemon } from "#host/daemon/daemon.ts";
+import { openEvidence } from "#host/state/evidence.ts";
+import { Caretaker } from "#host/upkeep/caretaker.ts";
+import { type Chore, type ChoreName, few } from "#host/upkeep/chore.ts";
+import { relieveDisk } from "#host/upkeep/disk-relief.ts";
+import { retainEvidence } from "#host/upkeep/evidence-retention.ts";
+import { openSchedule } from "#host/upkeep/schedule.ts";
+import type { Log } from "#lib/log.ts";
+import { Steadiness } from "#lib/steadiness.ts";
+
+/** What of a host's configuration the caretaker goes by. */
+export type UpkeepConfig = Pick<DaemonConfig, "upkeep" | "evidence" | "capacity">;
+
+/** Nothing is too old so soon after a start or a jump of the wall clock: many a host boots with a wrong one. */
+const HOLD_MS = 15 * 60_000;
+
+const MINUTE_MS = 60_000;
+const MIB = 2 ** 20;
+
+/** The caretaker of the host whose state folder this is, at work until it is disposed. */
+export function keepHostInOrder(
+  daemon: Pick<Daemon, "sweep">,
+  state: string,
+  config: UpkeepConfig,
+  log: Log,
+): Caretaker {
+  return new Caretaker(choresOf(daemon, state, config), log);
+}
+
+/** Each chore: when, for how long at most, and what it does. */
+function choresOf(
+  daemon: Pick<Daemon, "sweep">,
+  state: string,
+  { upkeep, evidence: kept, capacity }: UpkeepConfig,
+): readonly Chore[] {
+  const evidence = openEvidence(state);
+  const disk = {
+    freeBytes: async () => {
+      const { bavail, bsize } = await statfs(state);
+      return bavail * bsize;
+    },
+  };
+  const clocks = { monotonicMs: () => performance.now(), wallMs: () => Date.now() };
+  const steadiness = new Steadiness(clocks, HOLD_MS);
+  const marks = { reserveBytes: capacity.diskReserve * MIB, lowBytes: capacity.diskLow * MIB };
+  const retention = { ageMs: kept.age * 1000, bytesMax: kept.size * MIB };
+  const chore = (
+    name: ChoreName & keyof typeof upkeep,
+    more: Pick<Chore, "isAtStart" | "limitMs" | "run">,
+  ): Chore => ({ name, schedule: openSchedule(upkeep[name]), ...more });
+  return [
+    chore("sweep", {
+      // The daemon's own start does it.
+      isAtStart: false,
+      limitMs: 5 * MINUTE_MS,
+      run: async (signal) => {
+        const { swept, failed, standing } = await daemon.sweep(signal);
+        const fields = { standing: standing.length, swept: few(swept), failed: failed.length };
+        return { isNews: swept.length + failed.length > 0, fields };
+      },
+    }),
+    chore("disk", {
+      isAtStart: true,
+      limitMs: 10 * MINUTE_MS,
+      run: (signal) => relieveDisk({ disk, evidence }, marks, signal),
+    }),
+    chore("evidence", {
+      isAtStart: false,
+      limitMs: 30 * MINUTE_MS,
+      run: (signal) => retainEvidence({ evidence, steadiness }, retention, signal),
+    }),
+  ];
+}
