@@ -4,7 +4,7 @@ import { RESULT_NAMES } from "#host/runner/results-folder.ts";
 import { FAULTS } from "#job/fault.ts";
 import { printable } from "#lib/printable.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
-import { logSizes, logsOf } from "./attempt-logs.ts";
+import { logsOf } from "./attempt-logs.ts";
 import { fitReport } from "./fit-report.ts";
 import { type ArtifactFile, type AttemptFolder, Fenced, NotTaken, type Uplink } from "./ports.ts";
 
@@ -50,11 +50,9 @@ async function bring(
   signal: AbortSignal,
 ): Promise<"settled" | "queued"> {
   const { lease } = folder.grant;
-  const lost = await sendLogs(uplink, folder, signal);
-  // The report was made while the machine stood, and something may have been printed since.
-  const logs = [...(await logSizes(logsOf(folder)))];
-  const parcel = { uplink, folder, report: { ...report, logs } };
-  const told = fitReport(await sendArtifacts(parcel, lost, signal));
+  const logs = await sendLogs(uplink, folder, signal);
+  const sent = await sendArtifacts({ uplink, folder, report }, signal);
+  const told = fitReport(withLogsThatAreThere(sent, logs));
   return await uplink.report(lease, told, signal).catch(async (error: unknown) => {
     if (!(error instanceof NotTaken)) throw error;
     return await uplink.report(lease, bare(report, error), signal);
@@ -67,29 +65,55 @@ type Parcel = {
   readonly report: VerdictReport;
 };
 
-/** Why, for each log that was not taken to its end. */
+/** What came of a log: how much of it the service has, or why it does not take it to its end. */
+type SentLog = { readonly haveBytes: number } | { readonly why: string };
+
 async function sendLogs(
   uplink: Uplink,
   folder: AttemptFolder,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const lost = new Map<string, string>();
+): Promise<ReadonlyMap<string, SentLog>> {
+  const sent = new Map<string, SentLog>();
   for (const log of logsOf(folder)) {
-    await uplink.sendLog(folder.grant.lease, log, signal).catch((error: unknown) => {
-      if (!(error instanceof NotTaken)) throw error;
-      lost.set(log.log, error.message);
-    });
+    await uplink.sendLog(folder.grant.lease, log, signal).then(
+      (haveBytes) => sent.set(log.log, { haveBytes }),
+      (error: unknown) => {
+        if (!(error instanceof NotTaken)) throw error;
+        sent.set(log.log, { why: error.message });
+      },
+    );
   }
-  return lost;
+  return sent;
 }
 
 /**
- * Sends each content once; returns the report without those that were not taken, nor the logs that were not: the service refuses a
- * report that names what it does not have.
+ * The report as it is true of what was sent: the service refuses one that names more than it has. A log may have become shorter here
+ * since the verdict, when the disk was short; that of what was printed is longer.
  */
+function withLogsThatAreThere(
+  report: VerdictReport,
+  sent: ReadonlyMap<string, SentLog>,
+): VerdictReport {
+  const refused: VerdictReport["refused"] = [];
+  const logs = report.logs.flatMap(({ log, bytes }) => {
+    const at = sent.get(log) ?? { haveBytes: bytes };
+    const refuse = (why: string) => refused.push({ name: `log ${log}`, why });
+    if ("why" in at) {
+      refuse(`not delivered to its end: ${at.why}`);
+      return [];
+    }
+    if (at.haveBytes < bytes)
+      refuse(
+        `not delivered to its end: ${at.haveBytes} of ${bytes} bytes, its host's disk was short`,
+      );
+    return [{ log, bytes: at.haveBytes }];
+  });
+  return { ...report, logs, refused: [...refused, ...report.refused] };
+}
+
+/** Sends each content once; returns the report without those that were not taken. */
 async function sendArtifacts(
   { uplink, folder, report }: Parcel,
-  lostLogs: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<VerdictReport> {
   const { screenshot, ...rest } = report;
@@ -111,16 +135,11 @@ async function sendArtifacts(
     name: path,
     why: `not delivered: ${lost.get(sha256)}`,
   }));
-  const logs = [...lostLogs].map(([log, why]) => ({
-    name: `log ${log}`,
-    why: `not delivered to its end: ${why}`,
-  }));
   return {
     ...rest,
-    logs: report.logs.filter(({ log }) => !lostLogs.has(log)),
     ...(screenshot === undefined || lost.has(screenshot) ? {} : { screenshot }),
     artifacts: report.artifacts.filter(({ sha256 }) => !lost.has(sha256)),
-    refused: [...logs, ...refused, ...report.refused],
+    refused: [...refused, ...report.refused],
   };
 }
 

@@ -55,8 +55,12 @@ async function haveOf({ client, lease, file }: Order, signal: AbortSignal): Prom
 }
 
 async function openWhole({ path, bytes }: ArtifactFile): Promise<FileHandle> {
-  const source = await open(path, "r").catch((cause: Error) => {
-    throw new NotTaken(`it cannot be read on its host: ${cause.message}`, { cause });
+  const source = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
+    const says =
+      cause.code === "ENOENT"
+        ? "it is not on its host any more: the disk was short, or somebody removed it"
+        : `it cannot be read on its host: ${cause.message}`;
+    throw new NotTaken(says, { cause });
   });
   const { size } = await source.stat();
   if (size === bytes) return source;

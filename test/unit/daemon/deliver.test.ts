@@ -92,6 +92,24 @@ test("what the service does not take is left out of the report, which says so: a
   expect(existsSync(path)).toBe(false);
 });
 
+test("a log that became shorter on its host is told as long as the service has it, and why it ends there", async () => {
+  const { uplink, folder, reported } = await room({
+    sendLog: async (_, { log }) => (log === "step-1" ? 1 : 5),
+  });
+  expect((await deliver(uplink, folder, REPORT, signal)).kind).toBe("delivered");
+  expect(reported).toMatchObject([
+    {
+      verdict: { kind: "passed" },
+      logs: [
+        { log: "output", bytes: 5 },
+        { log: "step-1", bytes: 1 },
+      ],
+      refused: [{ name: "log step-1", why: expect.stringMatching(/1 of 4 bytes.*disk was short/) }],
+    },
+  ]);
+  expect(violations(reported[0])).toEqual([]);
+});
+
 test("artifacts go several at a time, each content once, and a lost lease ends them all", async () => {
   const sent: string[] = [];
   let atOnce = 0;
