@@ -46,23 +46,28 @@ export class OutputFile implements Output {
 
   async #drain(): Promise<void> {
     try {
-      await using file = await open(this.#path, "a", 0o600);
-      // More than this process has written, when the attempt was begun by another.
-      this.#writtenBytes = Math.max(this.#writtenBytes, (await file.stat()).size);
-      while (this.#queue.length > 0) {
-        const text = this.#queue.join("");
-        this.#queue = [];
-        await file.appendFile(text);
-        const bytes = Buffer.byteLength(text);
-        this.#queuedBytes -= bytes;
-        this.#writtenBytes += bytes;
-        this.#onWritten();
-      }
+      // What came while the file was closed has nobody else to write it.
+      while (this.#queue.length > 0) await this.#writeOut();
     } catch {
       this.#queue = [];
       this.#queuedBytes = 0;
     } finally {
       this.#writing = undefined;
+    }
+  }
+
+  async #writeOut(): Promise<void> {
+    await using file = await open(this.#path, "a", 0o600);
+    // More than this process has written, when the attempt was begun by another.
+    this.#writtenBytes = Math.max(this.#writtenBytes, (await file.stat()).size);
+    while (this.#queue.length > 0) {
+      const text = this.#queue.join("");
+      this.#queue = [];
+      await file.appendFile(text);
+      const bytes = Buffer.byteLength(text);
+      this.#queuedBytes -= bytes;
+      this.#writtenBytes += bytes;
+      this.#onWritten();
     }
   }
 }
