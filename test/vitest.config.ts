@@ -5,13 +5,19 @@ const NO_WRAPPER_TIER_UP = "--wasm-wrapper-tiering-budget=2000000000";
 
 /**
  * Four tiers, one folder each. Only `unit` and `contract` are part of `npm run check`: they touch nothing outside the
- * process. `integration` needs libvirtd and OpenSSH installed, `e2e` boots machines.
+ * process. `integration` needs libvirtd and OpenSSH installed, `e2e` boots machines. `drills` and `soak` are run by scripts of their
+ * own, which choose among their tests.
  */
-const tier = (name: string, testTimeout: number, isQuick: boolean) => ({
+const tier = (
+  name: string,
+  testTimeout: number,
+  isQuick: boolean,
+  include = `test/${name}/**/*.test.ts`,
+) => ({
   extends: true as const,
   test: {
     name,
-    include: [`test/${name}/**/*.test.ts`],
+    include: [include],
     testTimeout,
     hookTimeout: testTimeout,
     fileParallelism: isQuick,
@@ -31,6 +37,8 @@ export default defineConfig({
       tier("contract", 10_000, true),
       tier("integration", 60_000, false),
       tier("e2e", 300_000, false),
+      tier("drills", 600_000, false, "test/e2e/drills/all.drill.ts"),
+      tier("soak", 86_400_000, false, "test/e2e/drills/soak.drill.ts"),
     ],
   },
 });

@@ -1,13 +1,31 @@
-import { mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { JobDetail } from "#protocol/job-view.ts";
+import { ServiceClient } from "#protocol/service-client.ts";
 import { eventually } from "./eventually.ts";
 import { TEST_STATE } from "./house.ts";
 import { expectNothingLeft } from "./leftovers.ts";
 import { type Ran, type Running, startTestbed, testEnvironment } from "./testbed.ts";
 
 const START_MS = 60_000;
+
+/** What the service is called among a lab's processes. */
+export const SERVICE = "service";
+
+export type LabOptions = {
+  /** libvirt to use; default: the system's. */
+  readonly libvirt?: string;
+  /** Hosts find the service at the socket that this returns, which leads to the one given. */
+  readonly between?: (socket: string) => string;
+};
+
+type Party = {
+  readonly args: readonly string[];
+  /** Undefined once it is over. */
+  running: Running | undefined;
+  readonly said: () => string;
+};
 
 /**
  * A lab of the installed command line's processes: a job service and hosts, or a host with a service inside, all on this machine and
@@ -16,27 +34,38 @@ const START_MS = 60_000;
 export class Lab implements AsyncDisposable {
   readonly folder: string;
   readonly #env: Record<string, string> = {};
-  readonly #processes: Running[] = [];
+  /** By host's name, and `service`, in the order in which they were first started. */
+  readonly #parties = new Map<string, Party>();
   readonly #states: string[] = [];
   readonly #service: string;
+  readonly #options: LabOptions;
+  #desk: ServiceClient | undefined;
 
-  private constructor(folder: string, service: string) {
+  private constructor(folder: string, service: string, options: LabOptions) {
     this.folder = folder;
     this.#service = service;
+    this.#options = options;
   }
 
   /** A service of its own and one host for each name, with `slots` machines at once. */
-  static async open(folder: string, hosts: readonly string[], slots: number): Promise<Lab> {
-    const lab = new Lab(folder, join(folder, "jobs"));
-    await lab.#stayed(["service", "--state", lab.#service, "--listen", `unix:${folder}/s`]);
-    for (const host of hosts) await lab.host(host, { slots, service: `unix:${folder}/s` });
+  static async open(
+    folder: string,
+    hosts: readonly string[],
+    slots: number,
+    options: LabOptions = {},
+  ): Promise<Lab> {
+    const lab = new Lab(folder, join(folder, "jobs"), options);
+    const { socket } = lab;
+    await lab.#stayed(SERVICE, ["service", "--state", lab.#service, "--listen", `unix:${socket}`]);
+    const { between = (behind: string) => behind } = options;
+    for (const host of hosts) await lab.host(host, { slots, service: `unix:${between(socket)}` });
     await lab.#enter();
     return lab;
   }
 
   /** One host with a service inside. */
   static async embedded(folder: string, host: string, slots: number): Promise<Lab> {
-    const lab = new Lab(folder, join(stateOf(host), "service"));
+    const lab = new Lab(folder, join(stateOf(host), "service"), {});
     await lab.host(host, { slots, service: "embedded" });
     await lab.#enter();
     return lab;
@@ -66,10 +95,58 @@ export class Lab implements AsyncDisposable {
         service,
         ...(isEmbedded ? { serviceConfig: own } : { token }),
         capacity: { slots, cpus: 16, load: 1000 },
-        machines: { acceleration: "tcg", emulation: "allowed" },
+        machines: {
+          acceleration: "tcg",
+          emulation: "allowed",
+          ...(this.#options.libvirt === undefined ? {} : { libvirt: this.#options.libvirt }),
+        },
       }),
     );
-    return await this.#stayed(["daemon", "--config", config]);
+    return await this.#stayed(name, ["daemon", "--config", config]);
+  }
+
+  /** The service, asked directly and not through the command line. */
+  get desk(): ServiceClient {
+    if (this.#desk === undefined) throw new Error("the lab is not open");
+    return this.#desk;
+  }
+
+  /** The hosts' names. */
+  get hosts(): readonly string[] {
+    return [...this.#parties.keys()].filter((who) => who !== SERVICE);
+  }
+
+  /** Where the service listens for hosts. */
+  get socket(): string {
+    return join(this.folder, "s");
+  }
+
+  /** The processes that run, by host's name, and the service's. */
+  get running(): ReadonlyMap<string, Running> {
+    const all = [...this.#parties].flatMap(([who, { running }]) =>
+      running === undefined ? [] : ([[who, running]] as const),
+    );
+    return new Map(all);
+  }
+
+  /** Everything that its processes said so far, those that are over too. */
+  get said(): string {
+    return [...this.#parties.values()].map(({ said }) => said()).join("\n");
+  }
+
+  /** Ends a host's daemon, or the service, and waits for it. */
+  async end(who: string, signal: NodeJS.Signals = "SIGKILL"): Promise<Ran> {
+    const running = this.running.get(who);
+    if (running === undefined) throw new Error(`${who} does not run`);
+    running.kill(signal);
+    return await running.done;
+  }
+
+  /** Starts again what was ended, with the arguments that it had, and waits until it is ready. */
+  async begin(who: string): Promise<Running> {
+    const party = this.#parties.get(who);
+    if (party === undefined) throw new Error(`nobody is called ${who}`);
+    return await this.#stayed(who, party.args);
   }
 
   /** Runs a command to its end as a submitter of this lab. */
@@ -112,13 +189,14 @@ export class Lab implements AsyncDisposable {
 
   /** Ends all processes with SIGTERM; nothing of the hosts' machines and attempts may be left. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const running of this.#processes.reverse()) {
-      running.kill("SIGTERM");
-      const { exitCode } = await running.done;
+    this.#desk?.[Symbol.dispose]();
+    for (const [who, running] of [...this.running].reverse()) {
+      running.kill("SIGCONT");
+      const { exitCode } = await this.end(who, "SIGTERM");
       expect(exitCode, running.output()).toBe(0);
     }
     for (const state of this.#states) {
-      await expectNothingLeft(state);
+      await expectNothingLeft(state, this.#options.libvirt);
       expect(await readdir(join(state, "attempts"))).toEqual([]);
     }
   }
@@ -128,6 +206,9 @@ export class Lab implements AsyncDisposable {
     await this.#token("ada", "admin", token);
     this.#env["TESTBED_SERVICE"] = `unix:${join(this.#service, "service.sock")}`;
     this.#env["TESTBED_TOKEN_FILE"] = token;
+    const socketPath = join(this.#service, "service.sock");
+    const target = { url: new URL("http://service"), socketPath };
+    this.#desk = new ServiceClient(target, (await readFile(token, "utf8")).trim());
   }
 
   async #token(name: string, role: string, path: string): Promise<void> {
@@ -137,27 +218,31 @@ export class Lab implements AsyncDisposable {
     await writeFile(path, stdout, { mode: 0o600 });
   }
 
-  async #stayed(args: readonly string[]): Promise<Running> {
+  async #stayed(who: string, args: readonly string[]): Promise<Running> {
+    const before = this.#parties.get(who)?.said() ?? "";
     const running = startTestbed(args);
-    this.#processes.push(running);
-    let isOver = false;
+    const party: Party = { args, running, said: () => before + running.output() };
+    this.#parties.set(who, party);
     void running.done.then(() => {
-      isOver = true;
+      party.running = undefined;
     });
-    await eventually(() => isOver || running.output().includes('"msg":"ready"'), START_MS);
-    expect(isOver, running.output()).toBe(false);
+    const isOver = () => party.running === undefined;
+    await eventually(() => isOver() || running.output().includes('"msg":"ready"'), START_MS);
+    expect(isOver(), running.output()).toBe(false);
     return running;
   }
 }
 
-function stateOf(host: string): string {
+/** The state folder of a lab's host: the same each time. */
+export function stateOf(host: string): string {
   return `${TEST_STATE}-${host}`;
 }
 
 async function freshState(state: string): Promise<void> {
   await mkdir(join(TEST_STATE, "images"), { recursive: true });
   await mkdir(state, { recursive: true });
-  await rm(join(state, "service"), { recursive: true, force: true });
-  await rm(join(state, "images"), { recursive: true, force: true });
+  // A lab that failed may have left attempts, which nobody can be told of any more.
+  for (const name of ["service", "images", "attempts"])
+    await rm(join(state, name), { recursive: true, force: true });
   await symlink(join(TEST_STATE, "images"), join(state, "images"));
 }

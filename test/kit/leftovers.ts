@@ -14,10 +14,13 @@ export async function machinePrefix(state = TEST_STATE): Promise<string> {
 }
 
 /** What an installation has standing on this host: machines in libvirt, folders, QEMU processes. */
-export async function leftovers(state = TEST_STATE): Promise<readonly string[]> {
+export async function leftovers(
+  state = TEST_STATE,
+  libvirt = "qemu:///system",
+): Promise<readonly string[]> {
   const prefix = await machinePrefix(state);
   const [domains, folders, processes] = await Promise.all([
-    call("virsh", ["-c", "qemu:///system", "list", "--all", "--name"]),
+    call("virsh", ["-c", libvirt, "list", "--all", "--name"]),
     readdir(join(state, "machines")).catch(() => []),
     call("ps", ["-eo", "args"]),
   ]);
@@ -31,6 +34,9 @@ export async function leftovers(state = TEST_STATE): Promise<readonly string[]> 
 }
 
 /** Fails when a test left a machine, a folder or a process behind. */
-export async function expectNothingLeft(state = TEST_STATE): Promise<void> {
-  expect(await leftovers(state)).toEqual([]);
+export async function expectNothingLeft(
+  state = TEST_STATE,
+  libvirt = "qemu:///system",
+): Promise<void> {
+  expect(await leftovers(state, libvirt)).toEqual([]);
 }

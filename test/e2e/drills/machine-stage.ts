@@ -1,0 +1,139 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { machineName } from "#job/machine-name.ts";
+import type { Phase } from "#job/phase.ts";
+import { call } from "#test/kit/call.ts";
+import { eventually } from "#test/kit/eventually.ts";
+import { Lab, type LabOptions, stateOf } from "#test/kit/lab.ts";
+import type { OwnLibvirt } from "#test/kit/own-libvirt.ts";
+import { qemuOf } from "#test/kit/processes.ts";
+import { countingStep } from "./counting.ts";
+import type { DrilledJob, Expected } from "./expected.ts";
+import { Foreign } from "./foreign.ts";
+import { wrongWithHost } from "./host-invariants.ts";
+import { wrongWithJob } from "./job-invariants.ts";
+import { phaseOnDisk } from "./phase-on-disk.ts";
+import { type ToldByLab, toldByLab } from "./told-by-lab.ts";
+
+/** The host that drills are about. */
+export const HOST = "drill";
+
+/** What a row may change of its stage. */
+export type StageOptions = LabOptions & { readonly slots?: number };
+
+const PHASE_MS = 120_000;
+
+/** How long the last job of a drill may take from the end of the drill on. */
+const SETTLED_MS = 240_000;
+
+/**
+ * Where a drill with machines happens: a service and a host that a drill may hurt, and the jobs it submits, each with what must come
+ * of it. `check` says what does not hold in the end.
+ */
+export class MachineStage implements AsyncDisposable {
+  readonly lab: Lab;
+  readonly libvirt: OwnLibvirt;
+  readonly #foreign: Foreign;
+  readonly #jobs: DrilledJob[] = [];
+  readonly #told: ToldByLab;
+
+  private constructor(lab: Lab, libvirt: OwnLibvirt, foreign: Foreign) {
+    this.lab = lab;
+    this.libvirt = libvirt;
+    this.#foreign = foreign;
+    this.#told = toldByLab(lab);
+  }
+
+  static async open(
+    folder: string,
+    libvirt: OwnLibvirt,
+    { slots = 2, ...options }: StageOptions = {},
+  ): Promise<MachineStage> {
+    const foreign = await Foreign.make(libvirt);
+    const lab = await Lab.open(folder, [HOST], slots, { ...options, libvirt: libvirt.uri });
+    return new MachineStage(lab, libvirt, foreign);
+  }
+
+  get jobs(): readonly DrilledJob[] {
+    return this.#jobs;
+  }
+
+  /** Submits a job; one that says nothing of steps counts as `expected` says. */
+  async submit(
+    expected: Expected,
+    job: Readonly<Record<string, unknown>> = {},
+    more: readonly string[] = [],
+  ): Promise<string> {
+    const steps = expected.counting === undefined ? [] : [countingStep(expected.counting)];
+    const name = `job-${this.#jobs.length + 1}`;
+    const id = await this.lab.submit(name, { steps, ...job }, more);
+    this.#jobs.push({ id, expected });
+    return id;
+  }
+
+  /** Waits until the host has noted that an attempt entered a phase. */
+  async entered(job: string, phase: Phase, attempt = 1): Promise<void> {
+    await eventually(async () => await this.#isIn(job, phase, attempt), PHASE_MS);
+  }
+
+  /** Waits until the first step's log on the host has its line of this number. */
+  async counted(job: string, line: number, attempt = 1): Promise<void> {
+    const path = join(this.folderOf(job, attempt), "results/steps/01-count.log");
+    const has = async () => {
+      const text = await readFile(path, "utf8").catch(() => "");
+      return text.includes(`line ${line} of`);
+    };
+    await eventually(has, PHASE_MS);
+  }
+
+  /** Waits until the host has printed these words about an attempt. */
+  async printed(job: string, words: string, attempt = 1): Promise<void> {
+    const path = join(this.folderOf(job, attempt), "output.log");
+    const has = async () => (await readFile(path, "utf8").catch(() => "")).includes(words);
+    await eventually(has, PHASE_MS);
+  }
+
+  /** Where the host keeps an attempt. */
+  folderOf(job: string, attempt = 1): string {
+    return join(stateOf(HOST), "attempts", `${job}-${attempt}`);
+  }
+
+  /** What an attempt's machine is called. */
+  async machineOf(job: string, attempt = 1): Promise<string> {
+    const text = await readFile(join(stateOf(HOST), "installation"), "utf8");
+    return machineName({ installation: text.trim(), job, attempt });
+  }
+
+  /** Sends a signal to the QEMU of an attempt's machine. */
+  async signalQemu(job: string, signal: NodeJS.Signals, attempt = 1): Promise<void> {
+    process.kill(await qemuOf(await this.machineOf(job, attempt)), signal);
+  }
+
+  /** What is wrong once all jobs are over and the host is idle. */
+  async check(): Promise<readonly string[]> {
+    for (const { id } of this.#jobs) {
+      const isOver = async () => (await this.#told.detail(id))?.state === "settled";
+      await eventually(isOver, SETTLED_MS).catch(() => undefined);
+    }
+    const ofJobs = await Promise.all(
+      this.#jobs.map(async (job) => await wrongWithJob(job, await this.#told.job(job.id))),
+    );
+    const ofHost = await wrongWithHost(this.lab, this.libvirt);
+    return [...ofJobs.flat(), ...ofHost, ...(await this.#foreign.wrong())];
+  }
+
+  /** Ends all processes; fails when one of them does not end as it should. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lab[Symbol.asyncDispose]();
+  }
+
+  async #isIn(job: string, phase: Phase, attempt: number): Promise<boolean> {
+    const noted = await phaseOnDisk(this.folderOf(job, attempt));
+    return (noted ?? (await this.#told.detail(job))?.phase) === phase;
+  }
+
+  /** Runs a program of this host. */
+  async call(file: string, ...args: readonly string[]): Promise<string> {
+    return await call(file, args);
+  }
+}

@@ -1,0 +1,5 @@
+import type { Row } from "./row.ts";
+import { SECTION_A } from "./section-a.ts";
+
+/** Every fault of the list, in its order. */
+export const ROWS: readonly Row[] = [...SECTION_A];
