@@ -54,9 +54,13 @@ export class DaemonRoom implements AsyncDisposable {
     return paper;
   }
 
-  /** A daemon in a process of its own, whose machines outlive it; with a crash point it kills itself there. */
-  async spawn(host: string, crash = "") {
-    const { state, url, token } = await this.#order(host);
+  /**
+   * A daemon in a process of its own, whose machines outlive it; with a crash point it kills itself there. `through` is what stands
+   * between it and the service.
+   */
+  async spawn(host: string, crash = "", through?: string) {
+    const { state, url: direct, token } = await this.#order(host);
+    const url = through ?? direct;
     const script = join(ROOT, "test/kit/run-paper-daemon.ts");
     const child = spawn(process.execPath, [script, host, state, url, token, crash], {
       stdio: ["ignore", "pipe", "inherit"],

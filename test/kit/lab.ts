@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -16,8 +17,12 @@ export const SERVICE = "service";
 export type LabOptions = {
   /** libvirt to use; default: the system's. */
   readonly libvirt?: string;
-  /** Hosts find the service at the socket that this returns, which leads to the one given. */
-  readonly between?: (socket: string) => string;
+  /** The socket where hosts find the service, when something stands before its own. */
+  readonly service?: string;
+  /** Length of leases; default: the service's. */
+  readonly lease?: string;
+  /** More environment of daemons. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 type Party = {
@@ -55,10 +60,13 @@ export class Lab implements AsyncDisposable {
     options: LabOptions = {},
   ): Promise<Lab> {
     const lab = new Lab(folder, join(folder, "jobs"), options);
-    const { socket } = lab;
-    await lab.#stayed(SERVICE, ["service", "--state", lab.#service, "--listen", `unix:${socket}`]);
-    const { between = (behind: string) => behind } = options;
-    for (const host of hosts) await lab.host(host, { slots, service: `unix:${between(socket)}` });
+    const socket = Lab.socketIn(folder);
+    const { lease, service = socket } = options;
+    const config = join(folder, "service.yaml");
+    const listens = { state: lab.#service, listen: [`unix:${socket}`] };
+    await writeFile(config, JSON.stringify(lease === undefined ? listens : { ...listens, lease }));
+    await lab.#stayed(SERVICE, ["service", "--config", config]);
+    for (const host of hosts) await lab.host(host, { slots, service: `unix:${service}` });
     await lab.#enter();
     return lab;
   }
@@ -81,7 +89,7 @@ export class Lab implements AsyncDisposable {
       this.#states.push(state);
       await freshState(state);
     }
-    const config = join(this.folder, `${name}.yaml`);
+    const config = this.configOf(name);
     const isEmbedded = service === "embedded";
     const token = join(this.folder, `${name}.token`);
     if (!isEmbedded) await this.#token(name, "host", token);
@@ -116,9 +124,14 @@ export class Lab implements AsyncDisposable {
     return [...this.#parties.keys()].filter((who) => who !== SERVICE);
   }
 
-  /** Where the service listens for hosts. */
-  get socket(): string {
-    return join(this.folder, "s");
+  /** The configuration file of a host. */
+  configOf(host: string): string {
+    return join(this.folder, `${host}.yaml`);
+  }
+
+  /** Where the service of a lab in this folder listens for hosts. */
+  static socketIn(folder: string): string {
+    return join(folder, "s");
   }
 
   /** The processes that run, by host's name, and the service's. */
@@ -197,7 +210,7 @@ export class Lab implements AsyncDisposable {
     }
     for (const state of this.#states) {
       await expectNothingLeft(state, this.#options.libvirt);
-      expect(await readdir(join(state, "attempts"))).toEqual([]);
+      expect(await openAttempts(state)).toEqual([]);
     }
   }
 
@@ -220,7 +233,8 @@ export class Lab implements AsyncDisposable {
 
   async #stayed(who: string, args: readonly string[]): Promise<Running> {
     const before = this.#parties.get(who)?.said() ?? "";
-    const running = startTestbed(args);
+    const env = { ...testEnvironment(), ...this.#options.env };
+    const running = startTestbed(args, "", env);
     const party: Party = { args, running, said: () => before + running.output() };
     this.#parties.set(who, party);
     void running.done.then(() => {
@@ -245,4 +259,10 @@ async function freshState(state: string): Promise<void> {
   for (const name of ["service", "images", "attempts"])
     await rm(join(state, name), { recursive: true, force: true });
   await symlink(join(TEST_STATE, "images"), join(state, "images"));
+}
+
+/** The attempts of which something is still to be said. What was set aside is evidence that nobody asked for. */
+export async function openAttempts(state: string): Promise<readonly string[]> {
+  const names = await readdir(join(state, "attempts"));
+  return names.filter((name) => !existsSync(join(state, "attempts", name, "set-aside.txt")));
 }

@@ -27,12 +27,14 @@ const ANSWER_MS = 90_000;
  */
 export class OwnLibvirt implements AsyncDisposable {
   readonly uri: string;
+  readonly socket: string;
   /** World-readable, the same each time. */
   readonly folder: string;
 
   private constructor(folder: string) {
     this.folder = folder;
-    this.uri = `qemu:///system?socket=${folder}/sockets/libvirt-sock`;
+    this.socket = `${folder}/sockets/libvirt-sock`;
+    this.uri = `qemu:///system?socket=${this.socket}`;
   }
 
   static async start(): Promise<OwnLibvirt> {

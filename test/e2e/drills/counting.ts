@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** Steps whose log is known byte for byte before they run: one numbered line each tenth of a second. */
 export type Counting = { readonly lines: number; readonly exitCode?: number };
 
@@ -23,4 +25,9 @@ export function wrongWithCount(
   const got = log.split("\n");
   const at = whole.split("\n").findIndex((line, index) => got[index] !== line);
   return `${log.length} bytes of ${whole.length}, other than they should be from line ${at + 1}: ${JSON.stringify(got.slice(at, at + 2))}`;
+}
+
+/** A digest as artifacts have it. */
+export function digestOf(content: Uint8Array | string): string {
+  return createHash("sha256").update(content).digest("hex");
 }

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "#test/kit/eventually.ts";
-import { type Lab, stateOf } from "#test/kit/lab.ts";
+import { type Lab, openAttempts, stateOf } from "#test/kit/lab.ts";
 import { leftovers } from "#test/kit/leftovers.ts";
 import type { OwnLibvirt } from "#test/kit/own-libvirt.ts";
 import { childrenOf, openBy } from "#test/kit/processes.ts";
@@ -17,7 +17,7 @@ const OF_A_HOST: Readonly<
   Record<string, (lab: Lab, host: string, libvirt: OwnLibvirt) => Promise<readonly string[]>>
 > = {
   "V1 everything is delivered": async (_, host) => {
-    const attempts = async () => await readdir(join(stateOf(host), "attempts"));
+    const attempts = async () => await openAttempts(stateOf(host));
     await eventually(async () => (await attempts()).length === 0, IDLE_MS).catch(() => undefined);
     return (await attempts()).map((name) => `attempts/${name} is still there`);
   },

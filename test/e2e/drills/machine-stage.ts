@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { machineName } from "#job/machine-name.ts";
 import type { Phase } from "#job/phase.ts";
-import { call } from "#test/kit/call.ts";
+import { ChaosProxy } from "#test/kit/chaos-proxy.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { Lab, type LabOptions, stateOf } from "#test/kit/lab.ts";
+import { LibvirtGate } from "#test/kit/libvirt-gate.ts";
 import type { OwnLibvirt } from "#test/kit/own-libvirt.ts";
 import { qemuOf } from "#test/kit/processes.ts";
 import { countingStep } from "./counting.ts";
@@ -19,7 +21,15 @@ import { type ToldByLab, toldByLab } from "./told-by-lab.ts";
 export const HOST = "drill";
 
 /** What a row may change of its stage. */
-export type StageOptions = LabOptions & { readonly slots?: number };
+export type StageOptions = Pick<LabOptions, "lease" | "env"> & {
+  readonly slots?: number;
+  /** Between the host and libvirt, to stop a call in a moment. */
+  readonly isGated?: true;
+  /** Between the hosts and the service. */
+  readonly isStormy?: true;
+};
+
+type Between = { readonly gate: LibvirtGate | undefined; readonly proxy: ChaosProxy | undefined };
 
 const PHASE_MS = 120_000;
 
@@ -36,22 +46,41 @@ export class MachineStage implements AsyncDisposable {
   readonly #foreign: Foreign;
   readonly #jobs: DrilledJob[] = [];
   readonly #told: ToldByLab;
+  readonly #between: Between;
 
-  private constructor(lab: Lab, libvirt: OwnLibvirt, foreign: Foreign) {
+  private constructor(lab: Lab, libvirt: OwnLibvirt, foreign: Foreign, between: Between) {
     this.lab = lab;
     this.libvirt = libvirt;
     this.#foreign = foreign;
+    this.#between = between;
     this.#told = toldByLab(lab);
   }
 
   static async open(
     folder: string,
     libvirt: OwnLibvirt,
-    { slots = 2, ...options }: StageOptions = {},
+    { slots = 2, isGated, isStormy, ...options }: StageOptions = {},
   ): Promise<MachineStage> {
     const foreign = await Foreign.make(libvirt);
-    const lab = await Lab.open(folder, [HOST], slots, { ...options, libvirt: libvirt.uri });
-    return new MachineStage(lab, libvirt, foreign);
+    const gate = isGated && (await LibvirtGate.open(join(folder, "libvirt"), libvirt.socket));
+    const path = join(folder, "network");
+    const proxy = isStormy && (await ChaosProxy.open({ path }, { path: Lab.socketIn(folder) }));
+    const lab = await Lab.open(folder, [HOST], slots, {
+      ...options,
+      libvirt: gate?.uri ?? libvirt.uri,
+      ...(isStormy ? { service: path } : {}),
+    });
+    return new MachineStage(lab, libvirt, foreign, { gate, proxy });
+  }
+
+  /** Only of a stage that is gated. */
+  get gate(): LibvirtGate {
+    return this.#between.gate ?? expect.fail("the stage is not gated");
+  }
+
+  /** Only of a stage that is stormy. */
+  get proxy(): ChaosProxy {
+    return this.#between.proxy ?? expect.fail("the stage is not stormy");
   }
 
   get jobs(): readonly DrilledJob[] {
@@ -69,6 +98,23 @@ export class MachineStage implements AsyncDisposable {
     const id = await this.lab.submit(name, { steps, ...job }, more);
     this.#jobs.push({ id, expected });
     return id;
+  }
+
+  /** Another host joins, for what the first one loses. */
+  async addHost(name: string): Promise<void> {
+    const service = `unix:${Lab.socketIn(this.lab.folder)}`;
+    await this.lab.host(name, { slots: 2, service });
+  }
+
+  /** Waits until a job is over. */
+  async settled(job: string): Promise<void> {
+    const isOver = async () => (await this.#told.detail(job))?.state === "settled";
+    await eventually(isOver, SETTLED_MS);
+  }
+
+  /** What the service has of the first step's log. */
+  async logOf(job: string): Promise<string> {
+    return await (await this.#told.job(job)).log("step-1").catch(() => "");
   }
 
   /** Waits until the host has noted that an attempt entered a phase. */
@@ -111,10 +157,7 @@ export class MachineStage implements AsyncDisposable {
 
   /** What is wrong once all jobs are over and the host is idle. */
   async check(): Promise<readonly string[]> {
-    for (const { id } of this.#jobs) {
-      const isOver = async () => (await this.#told.detail(id))?.state === "settled";
-      await eventually(isOver, SETTLED_MS).catch(() => undefined);
-    }
+    for (const { id } of this.#jobs) await this.settled(id).catch(() => undefined);
     const ofJobs = await Promise.all(
       this.#jobs.map(async (job) => await wrongWithJob(job, await this.#told.job(job.id))),
     );
@@ -125,15 +168,12 @@ export class MachineStage implements AsyncDisposable {
   /** Ends all processes; fails when one of them does not end as it should. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.lab[Symbol.asyncDispose]();
+    await this.#between.gate?.[Symbol.asyncDispose]();
+    await this.#between.proxy?.[Symbol.asyncDispose]();
   }
 
   async #isIn(job: string, phase: Phase, attempt: number): Promise<boolean> {
     const noted = await phaseOnDisk(this.folderOf(job, attempt));
     return (noted ?? (await this.#told.detail(job))?.phase) === phase;
-  }
-
-  /** Runs a program of this host. */
-  async call(file: string, ...args: readonly string[]): Promise<string> {
-    return await call(file, args);
   }
 }

@@ -37,6 +37,7 @@ export function titleOf({ id, phase, fault }: Row): string {
 
 /** Where a row is tried, in a word. */
 export function whereOf(row: Row): Where | "not tried" {
+  if (row.isLong) return "machines";
   if ("machines" in row) return "machines";
   if ("fakes" in row) return "fakes";
   return "provenBy" in row ? row.where : "not tried";
