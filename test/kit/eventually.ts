@@ -6,10 +6,11 @@ const LOOK_AGAIN_MS = 20;
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
   deadlineMs: number,
+  againMs = LOOK_AGAIN_MS,
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs;
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`not within ${deadlineMs} ms: ${condition}`);
-    await delay(LOOK_AGAIN_MS);
+    await delay(againMs);
   }
 }

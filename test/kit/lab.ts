@@ -157,9 +157,8 @@ export class Lab implements AsyncDisposable {
 
   /** Starts again what was ended, with the arguments that it had, and waits until it is ready. */
   async begin(who: string): Promise<Running> {
-    const party = this.#parties.get(who);
-    if (party === undefined) throw new Error(`nobody is called ${who}`);
-    return await this.#stayed(who, party.args);
+    this.launch(who);
+    return await this.ready(who);
   }
 
   /** Runs a command to its end as a submitter of this lab. */
@@ -231,7 +230,28 @@ export class Lab implements AsyncDisposable {
     await writeFile(path, stdout, { mode: 0o600 });
   }
 
+  /** Starts again what was ended, and does not wait for it. */
+  launch(who: string): void {
+    const party = this.#parties.get(who);
+    if (party === undefined) throw new Error(`nobody is called ${who}`);
+    this.#launch(who, party.args);
+  }
+
+  /** Waits until somebody who was launched is ready. */
+  async ready(who: string): Promise<Running> {
+    const party = this.#parties.get(who);
+    const isOver = () => party?.running === undefined;
+    const isReady = () => party?.running?.output().includes('"msg":"ready"') === true;
+    await eventually(() => isOver() || isReady(), START_MS);
+    return party?.running ?? expect.fail(`${who} ended: ${party?.said()}`);
+  }
+
   async #stayed(who: string, args: readonly string[]): Promise<Running> {
+    this.#launch(who, args);
+    return await this.ready(who);
+  }
+
+  #launch(who: string, args: readonly string[]): void {
     const before = this.#parties.get(who)?.said() ?? "";
     const env = { ...testEnvironment(), ...this.#options.env };
     const running = startTestbed(args, "", env);
@@ -240,10 +260,6 @@ export class Lab implements AsyncDisposable {
     void running.done.then(() => {
       party.running = undefined;
     });
-    const isOver = () => party.running === undefined;
-    await eventually(() => isOver() || running.output().includes('"msg":"ready"'), START_MS);
-    expect(isOver(), running.output()).toBe(false);
-    return running;
   }
 }
 

@@ -65,12 +65,20 @@ export class OwnLibvirt implements AsyncDisposable {
     process.kill(await this.pid(), signal);
   }
 
-  /** Starts libvirtd, also after `kill`, and waits until it answers. */
+  /** Starts libvirtd, also after `kill`, and waits until it answers. One that runs is left alone. */
   async begin(): Promise<void> {
-    await endStale(join(this.folder, "libvirtd.pid"), this.folder);
-    await rm(join(this.folder, "libvirtd.pid"), { force: true });
-    this.#spawn("libvirtd");
+    if (!(await this.#answers())) await this.launch();
     await eventually(() => this.#answers(), ANSWER_MS);
+  }
+
+  /** Starts libvirtd, and waits until there is a process to be killed. */
+  async launch(): Promise<void> {
+    const file = join(this.folder, "libvirtd.pid");
+    await endStale(file, this.folder);
+    await rm(file, { force: true });
+    this.#spawn("libvirtd");
+    const isThere = async () => (await readFile(file, "utf8").catch(() => "")).endsWith("\n");
+    await eventually(isThere, ANSWER_MS);
   }
 
   async virsh(...args: readonly string[]): Promise<string> {

@@ -50,7 +50,15 @@ export async function runTests(
       join(ROOT, "node_modules/vitest/vitest.mjs"),
       ...["run", "--config", "test/vitest.config.ts", "--project", project, ...files],
       ...["--testNamePattern", `(${names.map(literally).join("|")})$`],
-      ...["--reporter", "verbose", "--reporter", "json", "--outputFile.json", output],
+      ...[
+        "--hideSkippedTests",
+        "--reporter",
+        "verbose",
+        "--reporter",
+        "json",
+        "--outputFile.json",
+        output,
+      ],
     ],
     { cwd: ROOT, stdio: ["ignore", 2, 2], env: { ...process.env, ...env } },
   );

@@ -155,6 +155,25 @@ export class MachineStage implements AsyncDisposable {
     process.kill(await qemuOf(await this.machineOf(job, attempt)), signal);
   }
 
+  /** How many jobs are over, as far as the service answers. */
+  async over(): Promise<number> {
+    const all = await Promise.all(this.#jobs.map(({ id }) => this.#told.detail(id)));
+    return all.filter((detail) => detail?.state === "settled").length;
+  }
+
+  /** How many jobs ended how, and with how many attempts in all. */
+  async told() {
+    const verdicts: Record<string, number> = {};
+    let attempts = 0;
+    for (const { id } of this.#jobs) {
+      const detail = await this.#told.detail(id);
+      const how = detail?.verdict ?? detail?.state ?? "unknown";
+      verdicts[how] = (verdicts[how] ?? 0) + 1;
+      attempts += detail?.attempts ?? 0;
+    }
+    return { verdicts, attempts };
+  }
+
   /** What is wrong once all jobs are over and the host is idle. */
   async check(): Promise<readonly string[]> {
     for (const { id } of this.#jobs) await this.settled(id).catch(() => undefined);
