@@ -33,7 +33,7 @@ export class LibvirtGate implements AsyncDisposable {
     return gate;
   }
 
-  /** Calls `reached` at the next such moment, once; nothing passes on that connection and way until it resolves. */
+  /** Calls `reached` at the next such moment, once, and holds that one message until it resolves. */
   once(moment: Moment, reached: () => Promise<void>): void {
     this.#watched = { ...moment, reached };
   }
@@ -69,13 +69,13 @@ export class LibvirtGate implements AsyncDisposable {
     const splitter = new FrameSplitter();
     for await (const bytes of from as AsyncIterable<Buffer>) {
       for (const frame of splitter.push(bytes)) {
+        const bytesOfIt = encodeFrame(frame);
+        const pass = () => from.destroyed || to.destroyed || to.write(bytesOfIt);
         const watched = this.#watched;
         if (watched?.when === way.when && way.type === frame.type && isOf(frame, watched)) {
           this.#watched = undefined;
-          await watched.reached();
-        }
-        if (to.destroyed || from.destroyed) return;
-        to.write(encodeFrame(frame));
+          void watched.reached().then(pass);
+        } else pass();
       }
     }
   }

@@ -42,8 +42,7 @@ export class OwnLibvirt implements AsyncDisposable {
     // A libvirtd on what a killed run left knows its machines and networks again, and can end them.
     if (existsSync(join(own.folder, "libvirtd.conf"))) await own[Symbol.asyncDispose]();
     await own.#furnish();
-    own.#spawn("virtlogd");
-    await eventually(() => existsSync(join(own.folder, "run/libvirt/virtlogd-sock")), 10_000);
+    await own.launchVirtlogd();
     await own.begin();
     return own;
   }
@@ -69,6 +68,20 @@ export class OwnLibvirt implements AsyncDisposable {
   async begin(): Promise<void> {
     if (!(await this.#answers())) await this.launch();
     await eventually(() => this.#answers(), ANSWER_MS);
+  }
+
+  /** virtlogd dies; the consoles of machines that run lead nowhere from now on. */
+  async killVirtlogd(): Promise<void> {
+    await endStale(join(this.folder, "virtlogd.pid"), this.folder);
+  }
+
+  /** Starts virtlogd, also after `killVirtlogd`, and waits until it listens. */
+  async launchVirtlogd(): Promise<void> {
+    const socket = join(this.folder, "run/libvirt/virtlogd-sock");
+    for (const left of ["virtlogd.pid", "run/libvirt/virtlogd-sock"])
+      await rm(join(this.folder, left), { force: true });
+    this.#spawn("virtlogd");
+    await eventually(() => existsSync(socket), 10_000);
   }
 
   /** Starts libvirtd, and waits until there is a process to be killed. */

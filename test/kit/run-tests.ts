@@ -16,7 +16,7 @@ export type TestRun = {
   readonly says: string;
 };
 
-/** Tests of one of vitest's projects, by their whole names. */
+/** Tests of one of vitest's projects, by their whole names, in which `*` stands for anything. */
 export type TestChoice = {
   readonly project: string;
   readonly files: readonly string[];
@@ -49,7 +49,7 @@ export async function runTests(
     [
       join(ROOT, "node_modules/vitest/vitest.mjs"),
       ...["run", "--config", "test/vitest.config.ts", "--project", project, ...files],
-      ...["--testNamePattern", `(${names.map(literally).join("|")})$`],
+      ...["--testNamePattern", `(${names.map(patternOf).join("|")})$`],
       ...[
         "--hideSkippedTests",
         "--reporter",
@@ -78,8 +78,9 @@ export async function runTests(
   );
 }
 
-function literally(name: string): string {
-  return name.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+/** A regular expression for names in which `*` stands for anything. */
+export function patternOf(name: string): string {
+  return name.replaceAll(/[\\^$.+?()[\]{}|/-]/g, "\\$&").replaceAll("*", ".*");
 }
 
 /** A drill compares its list of what is wrong with an empty one; what stands in that list is what people want to read. */

@@ -1,3 +1,4 @@
+import { bringsHome } from "./brings-home.ts";
 import { digestOf } from "./counting.ts";
 import { daemonDies, passing } from "./daemon-dies.ts";
 import type { Expected } from "./expected.ts";
@@ -16,22 +17,7 @@ import type { Row } from "./row.ts";
 const FIVE_SECONDS = { lines: 50 };
 const passes: Expected = { verdict: "passed", counting: FIVE_SECONDS };
 
-const ZEROS = 20_000_000;
-
-/** A job with a large artifact. */
-const bringsHome = {
-  expected: {
-    verdict: "passed",
-    logs: { "step-1": "made\n" },
-    artifacts: { "out/zeros": digestOf(Buffer.alloc(ZEROS)) },
-  } satisfies Expected,
-  job: {
-    steps: [{ name: "make", run: `mkdir /out; head -c ${ZEROS} /dev/zero >/out/zeros; echo made` }],
-    artifacts: ["/out/*"],
-  },
-};
-
-/** Where a drill is SIGKILL at a moment and nothing else. */
+/** SIGKILL at a moment, and nothing else. */
 type Killed = {
   readonly id: string;
   readonly phase: string;
@@ -159,7 +145,7 @@ export const DAEMON_KILLED: readonly Row[] = [
     phase: "running",
     fault: "killed: an input is on its way into the guest",
     machines: daemonDies({
-      moment: printed("sending inputs"),
+      moment: printed("the machine is ready"),
       expected: {
         verdict: "passed",
         logs: { "step-1": `${digestOf(Buffer.alloc(UPLOAD))}  /in\n` },

@@ -144,10 +144,19 @@ export class MachineStage implements AsyncDisposable {
     return join(stateOf(HOST), "attempts", `${job}-${attempt}`);
   }
 
+  /** The host's id of itself. */
+  async installation(): Promise<string> {
+    return (await readFile(join(stateOf(HOST), "installation"), "utf8")).trim();
+  }
+
   /** What an attempt's machine is called. */
   async machineOf(job: string, attempt = 1): Promise<string> {
-    const text = await readFile(join(stateOf(HOST), "installation"), "utf8");
-    return machineName({ installation: text.trim(), job, attempt });
+    return machineName({ installation: await this.installation(), job, attempt });
+  }
+
+  /** Waits until a process of the lab has said something. */
+  async said(words: RegExp): Promise<void> {
+    await eventually(() => words.test(this.lab.said), PHASE_MS);
   }
 
   /** Sends a signal to the QEMU of an attempt's machine. */

@@ -1,4 +1,4 @@
-import type { TestChoice, TestRun } from "#test/kit/run-tests.ts";
+import { patternOf, type TestChoice, type TestRun } from "#test/kit/run-tests.ts";
 import type { Row } from "./row.ts";
 import { titleOf, whereOf } from "./row.ts";
 
@@ -39,10 +39,11 @@ export function outcomeOf(row: Row, runs: readonly TestRun[]): Outcome {
   const wrong: string[] = [];
   let seconds = 0;
   for (const { file, name } of testsOf(row)) {
-    const run = runs.find((one) => one.file === file && one.name === name);
-    seconds += run?.seconds ?? 0;
-    if (run === undefined) wrong.push(`${file} has no test '${name}'`);
-    else if (!run.isPassed) wrong.push(run.says);
+    const pattern = new RegExp(`^${patternOf(name)}$`, "s");
+    const its = runs.filter((one) => one.file === file && pattern.test(one.name));
+    seconds += its.reduce((sum, one) => sum + one.seconds, 0);
+    if (its.length === 0) wrong.push(`${file} has no test '${name}'`);
+    wrong.push(...its.filter(({ isPassed }) => !isPassed).map(({ says }) => says));
   }
   const kind = wrong.length === 0 ? "survived" : "failed";
   return { row, kind, says: wrong[0] ?? "", seconds };
