@@ -7,7 +7,7 @@ import {
   SIZE,
 } from "./config-schema.ts";
 import { LOG_SECTION } from "./log-config.ts";
-import { EVIDENCE_SECTION, UPKEEP_SECTION } from "./upkeep-config.ts";
+import { EVIDENCE_SECTION, QUARANTINE_SECTION, UPKEEP_SECTION } from "./upkeep-config.ts";
 
 /** The service is inside the daemon: one process is a whole lab. */
 export const EMBEDDED = "embedded";
@@ -181,6 +181,7 @@ export const daemonConfigSchema = {
     },
     upkeep: UPKEEP_SECTION,
     evidence: EVIDENCE_SECTION,
+    quarantine: QUARANTINE_SECTION,
     log: LOG_SECTION,
   },
 } as const satisfies ConfigFileSchema;

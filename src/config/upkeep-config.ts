@@ -30,6 +30,11 @@ export const UPKEEP_SECTION = {
       default: "17 * * * *",
       description: "Removes evidence that is too old or too much.",
     },
+    health: {
+      ...schedule,
+      default: "23 */6 * * *",
+      description: "Runs a small job of the daemon's own on image micro; off: only in quarantine.",
+    },
   },
 } as const;
 
@@ -53,6 +58,37 @@ export const EVIDENCE_SECTION = {
       most: "100TiB",
       default: "10GiB",
       description: "Most that it takes in all, 1MiB to 100TiB; beyond, the oldest leaves.",
+    },
+  },
+} as const;
+
+/** When a host takes itself out of work: a section of its configuration. */
+export const QUARANTINE_SECTION = {
+  type: "object",
+  additionalProperties: false,
+  default: {},
+  description: "A host that breaks attempts by its own fault takes no work for a while.",
+  properties: {
+    after: {
+      type: "integer",
+      minimum: 0,
+      maximum: 1000,
+      default: 3,
+      description: "So many attempts in a row, 1 to 1000; 0: never.",
+    },
+    firstPause: {
+      ...DURATION,
+      least: "1s",
+      most: "1d",
+      default: "2m",
+      description: "The first pause, 1s to 1d; each one after it is twice as long.",
+    },
+    longestPause: {
+      ...DURATION,
+      least: "1s",
+      most: "30d",
+      default: "1h",
+      description: "The longest pause, 1s to 30d.",
     },
   },
 } as const;

@@ -1,9 +1,13 @@
 import { Daemon, type DaemonParts } from "#host/daemon/daemon.ts";
+import { Quarantine, type QuarantineOrder } from "#host/daemon/quarantine.ts";
 import type { Guests, Hypervisor, Images } from "#host/runner/ports.ts";
 import { openStateFolder } from "#host/runner/state-folder.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { openDrainFlag } from "#host/state/drain-flag.ts";
+import { openQuarantineFile } from "#host/state/quarantine-file.ts";
 import { HttpUplink } from "#host/uplink/http-uplink.ts";
+import { bootId, uptimeMs } from "#lib/host-boot.ts";
+import type { Log } from "#lib/log.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
 import { FakeGuests } from "#test/fakes/fake-guests.ts";
 import { FakeHypervisor } from "#test/fakes/fake-hypervisor.ts";
@@ -62,6 +66,8 @@ export async function daemonOver<T extends Rooms>(
     },
     book: await openAttemptBook(path),
     drain: await openDrainFlag(path),
+    quarantine: await paperQuarantine(path, log),
+    healthImage: PAPER_IMAGE.name,
     log,
     die: (error) => {
       throw error;
@@ -83,3 +89,14 @@ export async function daemonOver<T extends Rooms>(
 
 /** A daemon of this kind. */
 export type PaperDaemon = Awaited<ReturnType<typeof paperDaemon>>;
+
+/** A real quarantine with its file; by default its pauses take milliseconds where a real host's take minutes. */
+export async function paperQuarantine(
+  state: string,
+  log: Log,
+  order: Partial<QuarantineOrder> = {},
+): Promise<Quarantine> {
+  const clock = { boot: await bootId(), uptimeMs };
+  const short = { after: 3, firstPauseMs: 300, longestPauseMs: 1000 };
+  return new Quarantine(await openQuarantineFile(state), { ...short, ...order }, clock, log);
+}

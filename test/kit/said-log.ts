@@ -18,3 +18,8 @@ export function saidLog(): { readonly log: Log; readonly lines: SaidLine[] } {
   const log = { info: say("info"), warn: say("warn"), error: say("error"), debug: say("debug") };
   return { log, lines };
 }
+
+/** What was said at a level, without the fields. */
+export function said(lines: readonly SaidLine[], at: string): readonly string[] {
+  return lines.filter(({ level }) => level === at).map(({ words }) => words);
+}

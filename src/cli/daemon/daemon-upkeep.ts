@@ -6,7 +6,7 @@ import { Caretaker } from "#host/upkeep/caretaker.ts";
 import { type Chore, type ChoreName, few } from "#host/upkeep/chore.ts";
 import { relieveDisk } from "#host/upkeep/disk-relief.ts";
 import { retainEvidence } from "#host/upkeep/evidence-retention.ts";
-import { openSchedule } from "#host/upkeep/schedule.ts";
+import { openSchedule, type Schedule } from "#host/upkeep/schedule.ts";
 import type { Log } from "#lib/log.ts";
 import { Steadiness } from "#lib/steadiness.ts";
 
@@ -21,7 +21,7 @@ const MIB = 2 ** 20;
 
 /** The caretaker of the host whose state folder this is, at work until it is disposed. */
 export function keepHostInOrder(
-  daemon: Pick<Daemon, "sweep">,
+  daemon: Pick<Daemon, "sweep" | "checkHealth">,
   state: string,
   config: UpkeepConfig,
   log: Log,
@@ -31,7 +31,7 @@ export function keepHostInOrder(
 
 /** Each chore: when, for how long at most, and what it does. */
 function choresOf(
-  daemon: Pick<Daemon, "sweep">,
+  daemon: Pick<Daemon, "sweep" | "checkHealth">,
   state: string,
   { upkeep, evidence: kept, capacity }: UpkeepConfig,
 ): readonly Chore[] {
@@ -71,5 +71,21 @@ function choresOf(
       limitMs: 30 * MINUTE_MS,
       run: (signal) => retainEvidence({ evidence, steadiness }, retention, signal),
     }),
+    ...(upkeep.health === "off" ? [] : [health(daemon, openSchedule(upkeep.health))]),
   ];
 }
+
+function health(daemon: Pick<Daemon, "checkHealth">, schedule: Schedule): Chore {
+  return {
+    name: "health",
+    schedule,
+    isAtStart: false,
+    limitMs: 15 * MINUTE_MS,
+    run: async (signal) => {
+      const { kind: host, ...fields } = await daemon.checkHealth(signal);
+      return { isNews: true, fields: { host: HOST_IN_WORDS[host], ...fields } };
+    },
+  };
+}
+
+const HOST_IN_WORDS = { passed: "healthy", failed: "unhealthy", skipped: "not looked at" } as const;

@@ -8,11 +8,15 @@ import type { DaemonConfig } from "#config/daemon-config.ts";
 import { openLocalApi } from "#host/api/local-api.ts";
 import { LOCAL_SOCKET } from "#host/api/local-routes.ts";
 import { Daemon, type DaemonStatus } from "#host/daemon/daemon.ts";
+import { Quarantine } from "#host/daemon/quarantine.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { openDrainFlag } from "#host/state/drain-flag.ts";
+import { openQuarantineFile } from "#host/state/quarantine-file.ts";
 import { HttpUplink } from "#host/uplink/http-uplink.ts";
 import { FileLock } from "#lib/file-lock.ts";
+import { bootId, uptimeMs } from "#lib/host-boot.ts";
+import type { Log } from "#lib/log.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
 import type { DaemonSettings, ServiceToUse } from "./daemon-settings.ts";
 import { keepHostInOrder } from "./daemon-upkeep.ts";
@@ -25,6 +29,9 @@ const IO_ERROR = 74;
 
 /** The log's line is written a moment later. */
 const LAST_WORDS_MS = 100;
+
+/** The smallest image that ships: seconds to build, seconds to boot. */
+const HEALTH_IMAGE = "micro";
 
 /**
  * The whole daemon, at work when this returns; the scope stops it, and everything is closed then but the machines, which are left to
@@ -63,6 +70,8 @@ export async function openDaemon(
     images: () => offered(house, config.images.build && process.geteuid?.() === 0),
     book: await openAttemptBook(path),
     drain: await openDrainFlag(path),
+    quarantine: await openQuarantine(path, config, log),
+    healthImage: HEALTH_IMAGE,
   });
   scope.use(keepHostInOrder(daemon, path, config, log));
   scope.use(await openLocalApi(join(path, LOCAL_SOCKET), localHandlers(daemon, house)));
@@ -104,6 +113,13 @@ function partsOf(
     acceleration: settings.house.acceleration,
     logLimitBytes: settings.house.logLimitBytes,
   };
+}
+
+async function openQuarantine(state: string, { quarantine }: DaemonConfig, log: Log) {
+  const { after, firstPause, longestPause } = quarantine;
+  const order = { after, firstPauseMs: firstPause * 1000, longestPauseMs: longestPause * 1000 };
+  const clock = { boot: await bootId(), uptimeMs };
+  return new Quarantine(await openQuarantineFile(state), order, clock, log);
 }
 
 function takeDaemonLock(state: string): FileLock {

@@ -14,6 +14,8 @@ type Entry = {
   readonly lease: HeldLease;
   /** What it takes of the host; undefined once its machine is gone and only words are left to be said. */
   claim: Claim | undefined;
+  /** An earlier daemon settled it. */
+  readonly isOver: boolean;
 };
 
 /** An attempt as the local API shows it. */
@@ -26,29 +28,40 @@ export type AttemptView = {
   readonly state: "running" | "delivering";
 };
 
+/** Hears how an attempt ended. */
+export type OnVerdict = (report: VerdictReport, about: { job: string; attempt: number }) => void;
+
+type Listeners = {
+  readonly onRoom: () => void;
+  readonly onVerdict: OnVerdict;
+  readonly onBroken: (error: JournalBroken) => void;
+};
+
 /** All attempts that this host has something to do with. */
 export class Attempts {
   readonly #bench: Workbench;
   readonly #log: Log;
   readonly #onRoom: () => void;
+  readonly #onVerdict: OnVerdict;
   readonly #entries = new Set<Entry>();
   readonly #onBroken: (error: JournalBroken) => void;
   readonly #stop: AbortSignal;
 
   /**
-   * `onRoom` is called whenever an attempt gave its room back, `onBroken` when the disk cannot be believed any more. When `stop`
-   * aborts, attempts stand still and nothing more is delivered.
+   * `onRoom` is called whenever an attempt gave its room back, `onVerdict` once for each that ended, by this daemon or with the one
+   * before, `onBroken` when the disk cannot be believed any more. When `stop` aborts, attempts stand still and nothing more is delivered.
    */
   constructor(
     bench: Workbench,
     log: Log,
-    on: { readonly room: () => void; readonly broken: (error: JournalBroken) => void },
+    { onRoom, onVerdict, onBroken }: Listeners,
     stop: AbortSignal,
   ) {
     this.#bench = bench;
     this.#log = log;
-    this.#onRoom = on.room;
-    this.#onBroken = on.broken;
+    this.#onRoom = onRoom;
+    this.#onVerdict = onVerdict;
+    this.#onBroken = onBroken;
     this.#stop = stop;
   }
 
@@ -80,7 +93,7 @@ export class Attempts {
   begin(folder: AttemptFolder, claim: Claim): void {
     const lease = new HeldLease(this.#bench.uplink, folder.grant);
     const run = async () => await runLease(this.#bench, folder, lease, this.#stop);
-    void this.#see({ folder, claim, lease }, run);
+    void this.#see({ folder, claim, lease, isOver: false }, run);
   }
 
   /** Takes over an attempt of an earlier daemon: one without a verdict goes on where it was, and what one has left is delivered. */
@@ -90,7 +103,7 @@ export class Attempts {
     this.#log.info("attempt taken over", { job: jobId, attempt, isOver: report !== undefined });
     if (report === undefined) return this.begin(folder, claim);
     const lease = new HeldLease(this.#bench.uplink, folder.grant, "settled");
-    void this.#see({ folder, claim: undefined, lease }, async () => report);
+    void this.#see({ folder, claim: undefined, lease, isOver: true }, async () => report);
   }
 
   /** Before the daemon stops: what is printed so far goes to the service, and each lease gets its full length again. */
@@ -113,6 +126,7 @@ export class Attempts {
     using _ = entry.lease;
     try {
       const report = await run();
+      if (!entry.isOver) this.#onVerdict(report, about);
       entry.claim = undefined;
       this.#onRoom();
       const delivery = await deliver(this.#bench.uplink, folder, report, this.#stop);

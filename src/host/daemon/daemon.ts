@@ -7,10 +7,14 @@ import { FileLock } from "#lib/file-lock.ts";
 import type { Log } from "#lib/log.ts";
 import { retry } from "#lib/retry.ts";
 import type { LeaseRequest, Room } from "#protocol/lease.ts";
-import { Attempts, type AttemptView } from "./attempts.ts";
+import { Attempts, type AttemptView, type OnVerdict } from "./attempts.ts";
 import { claimOf } from "./claim.ts";
+import type { HealthOutcome } from "./health-check.ts";
+import { HealthDesk } from "./health-desk.ts";
+import { leaveQuarantine } from "./leave-quarantine.ts";
 import { neighboursMiB } from "./neighbours.ts";
 import type { AttemptBook, DrainFlag } from "./ports.ts";
+import type { Quarantine } from "./quarantine.ts";
 import { hostFacts, type Limits, roomOf } from "./room.ts";
 import type { Workbench } from "./run-lease.ts";
 import { type Offer, takeLeases } from "./take-leases.ts";
@@ -33,6 +37,9 @@ export type DaemonParts = Workbench & {
   readonly images: () => Promise<LeaseRequest["images"]>;
   readonly book: AttemptBook;
   readonly drain: DrainFlag;
+  readonly quarantine: Quarantine;
+  /** Name of the image that health checks run from. */
+  readonly healthImage: string;
   readonly log: Log;
   /** Ends the process at once, machines left as they are: the disk cannot be believed, and only a new start reads what is there. */
   readonly die: (why: Error) => void;
@@ -41,8 +48,11 @@ export type DaemonParts = Workbench & {
 /** What a daemon does now, for people. */
 export type DaemonStatus = {
   readonly host: string;
-  /** working: takes leases. holding: would, but for `why`. draining: finishes what runs. drained: nothing runs. */
-  readonly state: "working" | "holding" | "draining" | "drained";
+  /**
+   * working: takes leases. holding: would, but for `why`. quarantined: broke too much, and waits for a health check. draining: finishes
+   * what runs. drained: nothing runs.
+   */
+  readonly state: "working" | "holding" | "quarantined" | "draining" | "drained";
   readonly why?: string;
   readonly capacity: Room;
   readonly free: Room;
@@ -60,6 +70,7 @@ export class Daemon {
   readonly #parts: DaemonParts;
   readonly #stopping = new AbortController();
   readonly #attempts: Attempts;
+  readonly #health: HealthDesk;
   #changed = new AbortController();
   #acceleration: "kvm" | "tcg" | undefined;
   #notReady: string | undefined = "it is starting";
@@ -70,19 +81,26 @@ export class Daemon {
   constructor(parts: DaemonParts) {
     this.#parts = parts;
     const { signal } = this.#stopping;
-    const on = { room: () => this.#change(), broken: parts.die };
-    this.#attempts = new Attempts(parts, parts.log, on, signal);
+    const onRoom = () => this.#change();
+    const onVerdict: OnVerdict = ({ verdict }, { job, attempt }) =>
+      parts.quarantine.note(verdict, `attempt ${attempt} of ${job}`);
+    const listeners = { onRoom, onVerdict, onBroken: parts.die };
+    this.#attempts = new Attempts(parts, parts.log, listeners, signal);
+    parts.quarantine.onChange(onRoom);
+    const now = { room: () => this.#room(), trouble: () => this.#notReady ?? this.#libvirtTrouble };
+    this.#health = new HealthDesk(parts, now, onRoom);
   }
 
   /** Works until `stop` aborts, then says what is left to be said within five seconds. Throws nothing that may pass. */
   async run(stop: AbortSignal): Promise<void> {
-    const { host, book, log, uplink } = this.#parts;
+    const { host, book, log, uplink, quarantine } = this.#parts;
     await this.#takeOver();
     void this.#prepare(stop).catch((error: Error) => {
       if (stop.aborted) return;
       this.#notReady = error.message;
       log.error("this host takes no work", { error });
     });
+    void leaveQuarantine(quarantine, (signal) => this.#health.check(signal), log, stop);
     const attempts = this.#attempts;
     const offer = () => this.#offer();
     await takeLeases(
@@ -90,7 +108,7 @@ export class Daemon {
       stop,
     );
     log.info("takes nothing more", { attempts: attempts.views.length });
-    await attempts.flush(AbortSignal.timeout(FLUSH_MS));
+    await Promise.all([attempts.flush(AbortSignal.timeout(FLUSH_MS)), quarantine.written]);
     this.#stopping.abort(new Error("the daemon stops"));
   }
 
@@ -101,9 +119,10 @@ export class Daemon {
     this.#change();
   }
 
-  /** Takes work again. Twice is safe. */
+  /** Takes work again, and holds nothing that broke against the host. Twice is safe. */
   async resume(): Promise<void> {
     await this.#parts.drain.clear();
+    await this.#parts.quarantine.end();
     this.#parts.log.info("resumed", {});
     this.#change();
   }
@@ -113,10 +132,12 @@ export class Daemon {
     const { capacity, free, hold } = await this.#room();
     const attempts = this.#attempts.views;
     const { trouble } = uplink;
-    const { drained } = this.#parts.drain;
-    const why = drained?.why ?? this.#notReady ?? this.#libvirtTrouble ?? hold;
+    const { drain, quarantine } = this.#parts;
+    const { drained } = drain;
+    const why = drained?.why ?? quarantine.why ?? this.#notReady ?? this.#libvirtTrouble ?? hold;
     const isIdle = this.#attempts.claims.length === 0;
-    const ofWork = why === undefined ? "working" : "holding";
+    const ofQuarantine = quarantine.why === undefined ? "holding" : "quarantined";
+    const ofWork = why === undefined ? "working" : ofQuarantine;
     const ofDrain = isIdle ? "drained" : "draining";
     return {
       host,
@@ -186,12 +207,24 @@ export class Daemon {
     return inventory;
   }
 
+  /**
+   * The health check that is due by the schedule: one that fails is held against the host. Skipped while there is no room for it, and in
+   * quarantine, which has checks of its own.
+   */
+  async checkHealth(signal: AbortSignal): Promise<HealthOutcome> {
+    const { quarantine } = this.#parts;
+    if (quarantine.why !== undefined) return { kind: "skipped", why: "the host is in quarantine" };
+    const outcome = await this.#health.check(signal);
+    if (outcome.kind === "failed") quarantine.checked(outcome.fault);
+    return outcome;
+  }
+
   async #offer(): Promise<Offer> {
-    const { host, versions, images, labels, drain } = this.#parts;
+    const { host, versions, images, labels, drain, quarantine } = this.#parts;
     await this.#lookAround();
     const { capacity, free } = await this.#room();
     const trouble = this.#notReady ?? this.#libvirtTrouble;
-    const isClosed = drain.drained !== undefined || trouble !== undefined;
+    const isClosed = (drain.drained ?? quarantine.why ?? trouble) !== undefined;
     return {
       host,
       versions,
@@ -223,7 +256,8 @@ export class Daemon {
   async #room() {
     const { house, hostCpus, limits } = this.#parts;
     const about = { hostCpus, neighboursMiB: this.#neighboursMiB };
-    return roomOf(limits, await hostFacts(house.state.path, about), this.#attempts.claims);
+    const claims = [...this.#attempts.claims, ...this.#health.claims];
+    return roomOf(limits, await hostFacts(house.state.path, about), claims);
   }
 
   #change(): void {

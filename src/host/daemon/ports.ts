@@ -90,6 +90,32 @@ export class JournalBroken extends Error {
   override readonly name = "JournalBroken";
 }
 
+/** An attempt, or a health check, that broke by this host's fault. */
+export type HostFault = {
+  /** What broke, for people: `attempt 1 of 0123456789abcdef`. */
+  readonly about: string;
+  readonly code: string;
+  readonly message: string;
+};
+
+/** What is held against this host. */
+export type QuarantineRecord = {
+  /** In a row, oldest first, the last few. */
+  readonly faults: readonly HostFault[];
+  /** Pauses since an attempt ended well last. */
+  readonly pauses: number;
+  /** Set in quarantine: the end of the pause, in milliseconds since that boot of the host. */
+  readonly until?: { readonly boot: string; readonly uptimeMs: number };
+};
+
+/** What is held against this host, on disk. */
+export interface QuarantineFile {
+  /** As it was when this was opened; undefined: nothing. */
+  readonly known: QuarantineRecord | undefined;
+  /** Undefined removes it. Throws what the disk says. */
+  write(record: QuarantineRecord | undefined): Promise<void>;
+}
+
 /** One attempt on disk. What one says of it is there after a power cut. */
 export interface AttemptFolder {
   readonly grant: Grant;

@@ -27,6 +27,10 @@ export const STATE_NAMES = {
   requestId: "request-id",
   /** Why this host takes no work, while it is drained by somebody here. */
   drain: "drain.json",
+  /** What is held against this host, while something is. */
+  quarantine: "quarantine.json",
+  /** What the last health check left behind. */
+  health: "health",
 } as const;
 
 /** A state folder that exists. */
