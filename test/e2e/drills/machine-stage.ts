@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -137,6 +138,11 @@ export class MachineStage implements AsyncDisposable {
     const path = join(this.folderOf(job, attempt), "output.log");
     const has = async () => (await readFile(path, "utf8").catch(() => "")).includes(words);
     await eventually(has, PHASE_MS);
+  }
+
+  /** Waits until an attempt's folder has a file of this name. */
+  async noted(job: string, name: string): Promise<void> {
+    await eventually(() => existsSync(join(this.folderOf(job), name)), PHASE_MS);
   }
 
   /** Where the host keeps an attempt. */

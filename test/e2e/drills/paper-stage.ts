@@ -1,8 +1,7 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { SubmitRequest } from "#protocol/submit.ts";
 import { DaemonRoom } from "#test/kit/daemon-room.ts";
 import { eventually } from "#test/kit/eventually.ts";
+import { openAttempts } from "#test/kit/lab.ts";
 import { countingStep } from "./counting.ts";
 import type { DrilledJob, Expected } from "./expected.ts";
 import { wrongWithJob } from "./job-invariants.ts";
@@ -20,6 +19,7 @@ const IDLE_MS = 10_000;
 export class PaperStage implements AsyncDisposable {
   readonly room: DaemonRoom;
   readonly #jobs: DrilledJob[] = [];
+  readonly #kept = new AsyncDisposableStack();
 
   private constructor(room: DaemonRoom) {
     this.room = room;
@@ -27,6 +27,11 @@ export class PaperStage implements AsyncDisposable {
 
   static async open(): Promise<PaperStage> {
     return new PaperStage(await DaemonRoom.open());
+  }
+
+  /** Keeps something until the stage ends. */
+  use<T extends AsyncDisposable>(something: T): T {
+    return this.#kept.use(something);
   }
 
   /** Submits a job that counts as `expected` says, or does what `steps` say. */
@@ -50,8 +55,7 @@ export class PaperStage implements AsyncDisposable {
       await eventually(isOver, SETTLED_MS).catch(() => undefined);
       wrong.push(...(await this.#wrongWith(job)));
     }
-    const attempts = async () =>
-      await readdir(join(this.room.stateOf(PAPER_HOST), "attempts")).catch(() => []);
+    const attempts = async () => await openAttempts(this.room.stateOf(PAPER_HOST));
     await eventually(async () => (await attempts()).length === 0, IDLE_MS).catch(() => undefined);
     wrong.push(...(await attempts()).map((name) => `V1: attempts/${name} is still there`));
     return wrong;
@@ -59,6 +63,7 @@ export class PaperStage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.room[Symbol.asyncDispose]();
+    await this.#kept[Symbol.asyncDispose]();
   }
 
   async #wrongWith(job: DrilledJob): Promise<readonly string[]> {
