@@ -5,10 +5,10 @@ import type { PaperStage } from "./paper-stage.ts";
  * A test elsewhere that proves a row: the file, and the whole name that the test has when it runs. In it `*` stands for anything, and then
  * all tests that it fits must pass, and one at least must be there.
  */
-export type Proof = { readonly file: string; readonly test: string };
+type Proof = { readonly file: string; readonly test: string };
 
 /** What is done about a row: a drill, a test elsewhere, or nothing, and then why. */
-export type Deed =
+type Deed =
   /** Real machines under emulation, the installed command line, a libvirtd of our own. */
   | {
       readonly machines: (stage: MachineStage) => Promise<void>;

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 
 /** Who is killed in a soak. */
-export const VICTIMS = ["daemon", "service", "libvirtd"] as const;
+const VICTIMS = ["daemon", "service", "libvirtd"] as const;
 
 export type Victim = (typeof VICTIMS)[number];
 
