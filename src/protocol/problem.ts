@@ -9,6 +9,10 @@ export const PROBLEMS = {
   malformed: { status: 400, title: "the request is not well formed" },
   unauthenticated: { status: 401, title: "the token is missing, unknown or revoked" },
   forbidden: { status: 403, title: "the token's role does not allow this" },
+  "other-version": {
+    status: 404,
+    title: "this service speaks another version of the protocol",
+  },
   "not-found": { status: 404, title: "there is no such thing, or it is somebody else's" },
   "method-not-allowed": { status: 405, title: "this path does not know the method" },
   "too-slow": { status: 408, title: "the request took too long to arrive" },

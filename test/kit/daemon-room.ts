@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import type { DaemonParts } from "#host/daemon/daemon.ts";
 import type { JobDetail } from "#protocol/job-view.ts";
+import type { Grant, LeaseRequest } from "#protocol/lease.ts";
 import type { SubmitRequest } from "#protocol/submit.ts";
 import { eventually } from "./eventually.ts";
 import { ROOT } from "./house.ts";
@@ -68,6 +69,14 @@ export class DaemonRoom implements AsyncDisposable {
     this.#children.push(child);
     await once(child.stdout, "data");
     return child;
+  }
+
+  /** Takes a lease as a host whose daemon is somewhere else. */
+  async lease(host: string, request: LeaseRequest): Promise<Grant> {
+    const { token } = await this.#order(host);
+    const answer = await this.service.ask("POST", "/v1/leases", { token, json: request });
+    expect(answer.status).toBe(200);
+    return answer.json as unknown as Grant;
   }
 
   async submit(steps: readonly string[], more: Partial<SubmitRequest["job"]> = {}, order = {}) {

@@ -34,6 +34,7 @@ const ADVICE: Readonly<
   unauthenticated: { exitCode: 2, next: "an admin makes one with 'testbed token create'" },
   forbidden: { exitCode: 2, next: "use a token of another role" },
   "not-found": { exitCode: 2, next: "'testbed jobs' and 'testbed hosts' list what there is" },
+  "other-version": { exitCode: 2 },
   gone: { exitCode: 2 },
   "too-large": { exitCode: 2 },
   "wrong-range": { exitCode: 2 },

@@ -1,10 +1,16 @@
 import { join } from "node:path";
+import { UsageError } from "#cli/exit-code.ts";
 import type { Config } from "#config/config.ts";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
 import { type LocalImages, localImages } from "#host/images/local-images.ts";
 import type { House } from "#host/runner/ports.ts";
-import { openStateFolder, STATE_NAMES, type StateFolder } from "#host/runner/state-folder.ts";
+import {
+  NewerState,
+  openStateFolder,
+  STATE_NAMES,
+  type StateFolder,
+} from "#host/runner/state-folder.ts";
 import { Fault } from "#job/fault.ts";
 
 /** The recipes that ship with testbed. */
@@ -13,7 +19,7 @@ const SHIPPED_IMAGES = new URL("../../../images", import.meta.url).pathname;
 /** Every room of the host, built from configuration. Disposing closes the connections to libvirt. */
 export type OpenHouse = House & { readonly images: LocalImages } & AsyncDisposable;
 
-/** Opens the house: makes the state folder when it is missing, and connects to nothing yet. Throws host-path-closed. */
+/** Opens the house: makes the state folder when it is missing, and connects to nothing yet. Throws host-path-closed, `UsageError`. */
 export async function openHouse(config: Config): Promise<OpenHouse> {
   const state = await openState(config.stateFolder);
   const hypervisor = new LibvirtHypervisor(config.libvirtUri);
@@ -34,6 +40,7 @@ async function openState(path: string): Promise<StateFolder> {
   try {
     return await openStateFolder(path);
   } catch (error) {
+    if (error instanceof NewerState) throw new UsageError(error.message);
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined || error instanceof Fault) throw error;
     throw new Fault(

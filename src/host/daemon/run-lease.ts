@@ -97,13 +97,13 @@ export async function runLease(
   return await verdictReport(folder, report, durationMs());
 }
 
-/** An attempt whose journal cannot be believed: nobody knows what it did, so what there is of it is told and it is tried elsewhere. */
+/** An attempt whose journal cannot be read or believed: nobody knows what it did, so what there is of it is told and it is tried elsewhere. */
 async function settleDamaged(
   { house: { state, hypervisor } }: Workbench,
   folder: AttemptFolder,
   damage: Error,
 ): Promise<VerdictReport> {
-  const says = `the attempt's journal on this host is damaged, so it cannot go on: ${damage.message}`;
+  const says = `the attempt cannot go on without its journal: ${damage.message}`;
   const fault = new Fault("host-restarted", says, { cause: damage, stage: "journal" });
   const report = await faultReport(folder, fault, Date.now() - folder.begunAtMs);
   await folder.settle(report);

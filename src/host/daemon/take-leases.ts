@@ -43,7 +43,7 @@ export type LeaseTaking = {
  * lives. A lease whose answer was lost comes with the next one, since the same request id is used until a lease is noted on disk.
  */
 export async function takeLeases(taking: LeaseTaking, stop: AbortSignal): Promise<void> {
-  const seldom = new Seldom(SAY_EVERY_MS, 1);
+  const seldom = new Seldom(SAY_EVERY_MS, 2);
   let atOnce = 0;
   while (!stop.aborted) {
     try {
@@ -58,7 +58,9 @@ export async function takeLeases(taking: LeaseTaking, stop: AbortSignal): Promis
       await new Bell().heard(ASK_AGAIN_MS, AbortSignal.any([stop, outdated]));
     } catch (error) {
       if (stop.aborted) return;
-      taking.log.error("no work could be taken", { error });
+      // Asked again and again, for days if need be; the status says it all the time.
+      if (seldom.take((error as Error).message) !== undefined)
+        taking.log.error("no work could be taken", { error });
       await new Bell().heard(AFTER_TROUBLE_MS, stop);
     }
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAtomically } from "#lib/atomic-file.ts";
@@ -7,6 +8,8 @@ import { makeFolders } from "#lib/make-folders.ts";
 
 /** Every name that this host's state folder may hold. QEMU's user must be able to pass through it. */
 export const STATE_NAMES = {
+  /** Which format the folder is in: a number and a newline. Missing in those of testbed 0.1.0 that no later one has opened. */
+  format: "format",
   /** Id of this installation: 32 hex digits and a newline, made once. */
   installation: "installation",
   /** One folder for each machine: record, lock, disk, seed, console. */
@@ -33,19 +36,47 @@ export const STATE_NAMES = {
   health: "health",
 } as const;
 
+/** The format that this testbed reads and writes. What is in an older one is read as well; a newer one is not touched. */
+const FORMAT = 1;
+
+/** A newer testbed has written the state folder. */
+export class NewerState extends Error {
+  override readonly name = "NewerState";
+}
+
 /** A state folder that exists. */
 export type StateFolder = { readonly path: string; readonly installation: string };
 
-/** Makes the state folder and its installation id when they are missing. Safe twice and from several processes at once. */
+/**
+ * Makes the state folder and its installation id when they are missing. Safe twice and from several processes at once. Throws
+ * `NewerState`.
+ */
 export async function openStateFolder(path: string): Promise<StateFolder> {
+  await refuseNewer(path);
   await makeFolders(join(path, STATE_NAMES.machines), 0o755);
   const file = join(path, STATE_NAMES.installation);
   const known = await readInstallation(file);
+  const format = join(path, STATE_NAMES.format);
+  if (!existsSync(format)) await writeAtomically(format, `${FORMAT}\n`);
   if (known !== undefined) return { path, installation: known };
   using _ = await FileLock.take(join(path, STATE_NAMES.admissionLock), AbortSignal.timeout(10_000));
   const made = (await readInstallation(file)) ?? randomBytes(16).toString("hex");
   await writeAtomically(file, `${made}\n`);
   return { path, installation: made };
+}
+
+/** Before anything in the folder is touched. */
+async function refuseNewer(path: string): Promise<void> {
+  const file = join(path, STATE_NAMES.format);
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  const has = text === undefined ? 0 : Number(text);
+  if (Number.isSafeInteger(has) && has <= FORMAT) return;
+  throw new NewerState(
+    `the state folder ${path} is in format ${text?.trim().slice(0, 20)}, and this testbed knows ${FORMAT}: run the newer testbed that wrote it, or name another folder`,
+  );
 }
 
 async function readInstallation(file: string): Promise<string | undefined> {

@@ -24,7 +24,8 @@ export const NAMES = {
   setAside: "set-aside.txt",
 } as const;
 
-type Begun = Pick<AttemptFolder, "grant" | "begunAtMs">;
+/** `isJournalled` is missing in what testbed 0.1.0 wrote, which kept no journal. */
+type Begun = Pick<AttemptFolder, "grant" | "begunAtMs"> & { readonly isJournalled?: true };
 
 /** What folders of attempts are called; one that is being made or removed has a word before that. */
 export const FOLDER = /^[0-9a-f]{16}-[0-9]{1,3}$/;
@@ -61,7 +62,7 @@ export async function openAttemptBook(state: string): Promise<AttemptBook> {
     begin: async (grant) => {
       const name = `${grant.jobId}-${grant.attempt}`;
       if (!halfBegun.has(name)) {
-        const begun = { grant, begunAtMs: Date.now() };
+        const begun = { grant, begunAtMs: Date.now(), isJournalled: true } as const;
         if (await note(folder, name, begun)) halfBegun.set(name, begun);
       }
       await syncFolder(folder);
@@ -105,6 +106,8 @@ async function openOne(folder: string, name: string): Promise<AttemptFolder | un
   return begun === undefined ? undefined : folderOf(folder, name, begun);
 }
 
+const BY_OLDER = "an older testbed began the attempt, which noted nothing of what it did";
+
 function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
   const path = join(folder, name);
   let damage: JournalDamaged | undefined;
@@ -118,6 +121,7 @@ function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
     inputs: join(path, NAMES.inputs),
     output: join(path, NAMES.output),
     async journal() {
+      if (begun.isJournalled === undefined) return new Error(BY_OLDER);
       try {
         return await openAttemptJournal(join(path, NAMES.journal));
       } catch (error) {

@@ -34,14 +34,14 @@ export function readJournalText(text: Buffer): {
   const lines = text.subarray(0, goodBytes).toString("utf8").split("\n").slice(0, -1);
   const [head, ...entries] = lines.map((line, index) => readLine(line, index + 1));
   if (head === undefined) return { head: undefined, entries: [], goodBytes };
-  if (!isHead(head)) throw new JournalDamaged("line 1 does not say which format this is");
+  if (!isHead(head)) throw new JournalDamaged("line 1 of it does not say which format this is");
   return { head, entries: entries as Entry[], goodBytes };
 }
 
 function readLine(line: string, number: number): unknown {
   const json = line.slice(9);
   const isWhole = line.slice(0, 9) === `${crc32(json).toString(16).padStart(8, "0")} `;
-  if (!isWhole) throw new JournalDamaged(`line ${number} is not as it was written`);
+  if (!isWhole) throw new JournalDamaged(`line ${number} of it is not as it was written`);
   return JSON.parse(json);
 }
 

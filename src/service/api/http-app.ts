@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { PROTOCOL_VERSION } from "#protocol/version.ts";
 import { adminHandlers, healthHandlers } from "./admin-handlers.ts";
 import { historyHandlers } from "./history-handlers.ts";
 import { inputHandlers } from "./input-handlers.ts";
@@ -49,8 +50,7 @@ export async function openHttpApp(rooms: Rooms, stopping: AbortSignal): Promise<
   prepare(app, rooms, stopping);
   app.setErrorHandler((error, request, reply) => refuse(error, request, reply));
   app.setNotFoundHandler((request, reply) => {
-    const detail = "no such path; /openapi.json lists them all";
-    return sendProblem(request, reply, new Refusal("not-found", { detail }));
+    return sendProblem(request, reply, noSuchPath(request.url));
   });
   const handlers = {
     ...jobHandlers(rooms),
@@ -66,6 +66,16 @@ export async function openHttpApp(rooms: Rooms, stopping: AbortSignal): Promise<
     listener: app.routing,
     [Symbol.asyncDispose]: () => app.close(),
   };
+}
+
+/** Who asks in another version of the protocol is told so: it is not the path that is wrong. */
+function noSuchPath(url: string): Refusal {
+  const asked = /^\/v([0-9]{1,4})\//.exec(url)?.[1];
+  if (asked === undefined || Number(asked) === PROTOCOL_VERSION)
+    return new Refusal("not-found", { detail: "no such path; /openapi.json lists them all" });
+  const older = Number(asked) > PROTOCOL_VERSION ? "this service" : "whoever asks";
+  const detail = `it speaks version ${PROTOCOL_VERSION} and was asked in version ${asked}: upgrade ${older}`;
+  return new Refusal("other-version", { detail });
 }
 
 /** Of the table of routes; `none` where there is no route. */

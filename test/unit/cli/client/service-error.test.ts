@@ -20,6 +20,7 @@ const MISTAKES: readonly ProblemSlug[] = [
   "unauthenticated",
   "forbidden",
   "not-found",
+  "other-version",
   "gone",
   "too-large",
   "wrong-range",
