@@ -11,6 +11,7 @@ import type { Target } from "./uri.ts";
 export type ConnectionSettings = {
   readonly openTimeoutMs: number;
   readonly callTimeoutMs: number;
+  readonly linkTimeoutMs: number;
   readonly inFlightMax: number;
   readonly keepalive: Keepalive;
   readonly backoffMsMax: number;
@@ -31,7 +32,7 @@ const FAREWELL_TIMEOUT_MS = 1_000;
  *      '----------------------- dispose --------------------------> closed
  *
  * Calls on the wire reject when the link dies; calls that were not sent, and new ones, wait for the next link until their
- * own deadlines. Event readers are registered on a new link before calls go over it.
+ * own deadlines, or for as long as any call may wait for a link. Event readers are registered on a new link before calls go over it.
  */
 export class Connection implements AsyncDisposable {
   readonly feed = new EventFeed();
@@ -106,7 +107,7 @@ export class Connection implements AsyncDisposable {
     for (;;) {
       this.#closing.signal.throwIfAborted();
       deadline.signal?.throwIfAborted();
-      if (this.#link === undefined) await within(this.#up.promise, deadline, () => this.#noLink());
+      if (this.#link === undefined) await this.#linked(deadline);
       if (this.#link === undefined) continue;
       try {
         return await go(this.#link, deadline);
@@ -114,6 +115,11 @@ export class Connection implements AsyncDisposable {
         if (!isSafeToRepeat(error)) throw error;
       }
     }
+  }
+
+  async #linked(deadline: Deadline): Promise<void> {
+    const atMs = Math.min(deadline.atMs, performance.now() + this.#settings.linkTimeoutMs);
+    await within(this.#up.promise, { ...deadline, atMs }, () => this.#noLink());
   }
 
   #noLink(): LibvirtConnectionError {

@@ -1,16 +1,13 @@
 import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { makeKeyPair } from "#host/guest/keys.ts";
-import { writeSeed } from "#host/guest/seed.ts";
 import { openHostSide } from "#host/hypervisor/firewall.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
 import type { MachineOrder } from "#host/runner/ports.ts";
 import { connectLibvirt } from "#libvirt/client.ts";
 import { describeHypervisor } from "#test/contract/hypervisor.contract.ts";
 import { TEST_STATE } from "#test/kit/house.ts";
-import { machineOrder } from "#test/kit/orders.ts";
 import { signalQemu } from "#test/kit/qemu-processes.ts";
-import { realImages } from "#test/kit/real-images.ts";
+import { realOrder } from "#test/kit/real-orders.ts";
 
 const URI = "qemu:///system";
 
@@ -42,35 +39,6 @@ describeHypervisor("machines over libvirt, for real", async () => {
     },
   };
 });
-
-async function realOrder(
-  folder: string,
-  installation: string,
-  slot: number,
-): Promise<MachineOrder> {
-  const images = realImages();
-  const signal = AbortSignal.timeout(120_000);
-  const image = await images.resolve("micro", () => undefined, signal);
-  const paper = await machineOrder(
-    { path: folder, installation },
-    `job-${process.hrtime.bigint()}`,
-    slot,
-  );
-  await images.overlay(image, paper.diskPath, undefined, signal);
-  const [host, client] = [makeKeyPair(), makeKeyPair()];
-  const seedPath = await writeSeed(
-    paper.folder,
-    {
-      name: paper.name,
-      login: image.login,
-      clientPublicKey: client.publicKey,
-      hostPrivateKey: host.privateKey,
-      hostPublicKey: host.publicKey,
-    },
-    signal,
-  );
-  return { ...paper, image, seedPath };
-}
 
 /** Slots keep their networks; these slots belong to installations that exist only in this test. */
 async function removeNetworks(orders: readonly MachineOrder[]): Promise<void> {

@@ -12,6 +12,9 @@ const NOBODY = 65_534;
 /** It ends by itself when no client is left for so long, should the tests be killed. */
 const IDLE_SECONDS = 60;
 
+/** The anchor holds on to a daemon that a test has stopped. */
+const PATIENT = { keepalive: { intervalMs: 60_000, missedMax: 10 } };
+
 /** What the test driver has from the beginning. */
 const BUILT_IN = { domain: "test", network: "default" };
 
@@ -104,7 +107,7 @@ export class PrivateLibvirtd implements AsyncDisposable {
         throw new Error(
           `libvirtd ended with exit status ${this.#process.exitCode}: ${await this.#log()}`,
         );
-      this.#anchor ??= await connectLibvirt(this.uri).catch(() => undefined);
+      this.#anchor ??= await connectLibvirt(this.uri, PATIENT).catch(() => undefined);
       return (
         (await this.#anchor?.host.hostname({ timeoutMs: 1_000 }).then(
           () => true,

@@ -8,7 +8,7 @@ export async function signalQemu(name: string, signal: NodeJS.Signals): Promise<
 }
 
 /** QEMU processes of machines whose names begin so. */
-async function qemuPids(name: string): Promise<readonly number[]> {
+export async function qemuPids(name: string): Promise<readonly number[]> {
   const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry));
   const ours = await Promise.all(
     pids.map(async (pid) => {

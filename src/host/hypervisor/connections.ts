@@ -47,7 +47,11 @@ export class LibvirtConnections implements AsyncDisposable {
   /** A connection of the caller's own, for a question that may never be answered. Throws libvirt-unreachable. */
   async open(): Promise<Libvirt> {
     const context = { doing: `libvirt at ${this.#uri}`, refused: "libvirt-unreachable" } as const;
-    const options = { signal: this.#closing.signal, callTimeoutMs: CALL_MS };
+    const options = {
+      signal: this.#closing.signal,
+      callTimeoutMs: CALL_MS,
+      linkTimeoutMs: CALL_MS,
+    };
     return await translating(context, () => connectLibvirt(this.#uri, options));
   }
 

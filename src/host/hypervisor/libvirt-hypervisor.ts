@@ -10,7 +10,7 @@ import { LibvirtMachine, type MachineParts } from "./libvirt-machine.ts";
 import { LiveMachines } from "./live-machines.ts";
 import { checkReach, type QemuUser, qemuUser, withDeviceGroup } from "./qemu-reach.ts";
 import { readyNetwork } from "./ready-network.ts";
-import { removeDomain } from "./remove-domain.ts";
+import { AWAY_MS, removeDomain } from "./remove-domain.ts";
 import { slotNetwork } from "./slot-network.ts";
 import { fromXml } from "./xml.ts";
 
@@ -71,7 +71,8 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
         signal,
         timeoutMs: PROBE_MS,
       });
-      undo.defer(() => removeDomain(libvirt, domain));
+      // What failed is told, not that this failed after it: whoever sweeps finds the domain by its name.
+      undo.defer(() => removeDomain(libvirt, domain, AWAY_MS).catch(() => undefined));
       const startedAtMs = performance.now();
       const machine = this.#hold({ libvirt, domain, order: { ...order, startedAtMs }, network });
       undo.defer(() => this.#machines.drop(machine));

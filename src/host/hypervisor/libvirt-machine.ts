@@ -10,7 +10,7 @@ import { consolePath } from "./domain-xml.ts";
 import { spaceReturns } from "./full-disk.ts";
 import { guestAddresses } from "./guest-addresses.ts";
 import { faultOfStop, type MachineStop, stopOfState } from "./machine-end.ts";
-import { removeDomain } from "./remove-domain.ts";
+import { AWAY_MS, removeDomain } from "./remove-domain.ts";
 import { SerialConsole } from "./serial-console.ts";
 import type { SlotNetwork } from "./slot-network.ts";
 
@@ -175,7 +175,7 @@ export class LibvirtMachine implements Machine {
     this.#onDisposed();
     if (this.#isKept) return;
     const isGood = !this.ended.aborted;
-    await removeDomain(this.#libvirt, this.domain);
+    await removeDomain(this.#libvirt, this.domain, AWAY_MS);
     // Of a machine that ended by itself it may say why, and is left to logrotate.
     if (isGood)
       await rm(join(QEMU_LOGS, `${this.name}.log`), { force: true }).catch(() => undefined);

@@ -106,7 +106,7 @@ export interface Hypervisor {
 
   /**
    * Makes the slot's network if needed, closes its host side, defines and starts the machine. On a throw nothing of the
-   * machine is left in libvirt. Throws machine-refused, network-unavailable, host-path-closed, libvirt-unreachable.
+   * machine is left in libvirt, unless libvirt itself went away for longer than half a minute. Throws machine-refused, network-unavailable, host-path-closed, libvirt-unreachable.
    */
   boot(order: MachineOrder, signal: AbortSignal): Promise<Machine>;
 
@@ -129,7 +129,7 @@ export interface Hypervisor {
 }
 
 /** A running machine. Disposing destroys and undefines it, has its own deadlines, ignores the attempt's signal, and is
- * safe twice; it throws when the machine could not be removed. */
+ * safe twice; it throws when the machine could not be removed, after half a minute when libvirt is away. */
 export interface Machine extends AsyncDisposable {
   readonly name: string;
   readonly acceleration: Acceleration;

@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openHostSide } from "#host/hypervisor/firewall.ts";
+import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
+import type { Machine, MachineOrder } from "#host/runner/ports.ts";
+import { eventually } from "#test/kit/eventually.ts";
+import { QemuLibvirtd } from "#test/kit/qemu-libvirtd.ts";
+import { qemuPids, signalQemu } from "#test/kit/qemu-processes.ts";
+import { realOrder } from "#test/kit/real-orders.ts";
+
+/** An installation that exists only in this test. */
+const INSTALLATION = "0b5e55ee".repeat(4);
+
+/** How soon a machine that died must be known to have. */
+const NOTICED_MS = 5_000;
+
+const inTime = () => AbortSignal.timeout(60_000);
+
+let libvirtd: QemuLibvirtd;
+let hypervisor: LibvirtHypervisor;
+beforeEach(async () => {
+  libvirtd = await QemuLibvirtd.start();
+  hypervisor = new LibvirtHypervisor(libvirtd.uri);
+});
+afterEach(async () => {
+  await hypervisor[Symbol.asyncDispose]();
+  await libvirtd[Symbol.asyncDispose]();
+  await openHostSide(INSTALLATION);
+  expect(await qemuPids(`testbed-${INSTALLATION.slice(0, 8)}`)).toEqual([]);
+});
+
+async function boot(slot = 0): Promise<{ order: MachineOrder; machine: Machine }> {
+  const order = await realOrder(libvirtd.folder, INSTALLATION, slot);
+  return { order, machine: await hypervisor.boot(order, inTime()) };
+}
+
+test("libvirtd is killed under a machine: what was asked fails, the machine goes on, and the next libvirtd is told of it all", async () => {
+  const { order, machine } = await boot();
+  await libvirtd.signal("SIGSTOP");
+  const asked = hypervisor.list(INSTALLATION, inTime()).catch((error: unknown) => error);
+  await libvirtd.signal("SIGKILL");
+  expect(await asked).toMatchObject({ code: "libvirt-unreachable" });
+  expect(await qemuPids(order.name)).toHaveLength(1);
+  const before = await machine.console.size();
+  await eventually(async () => (await machine.console.size()) > before, 30_000);
+
+  await libvirtd.restart();
+  expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([order.name]);
+  expect(machine.ended.aborted).toBe(false);
+  await using second = (await boot(1)).machine;
+  await using later = new LibvirtHypervisor(libvirtd.uri);
+  const adopted = await later.adopt({ ...order, startedAtMs: machine.startedAtMs }, inTime());
+  expect(await adopted?.evidence()).toMatchObject({ machineState: "running" });
+  await signalQemu(order.name, "SIGKILL");
+  await eventually(() => machine.ended.aborted && adopted?.ended.aborted === true, NOTICED_MS);
+  expect(machine.ended.reason).toMatchObject({ code: "machine-crashed" });
+  await later.remove(INSTALLATION, order.name, inTime());
+  expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([second.name]);
+});
+
+test("a machine that dies while libvirtd is down is known to have, by who held it and by who adopts it", async () => {
+  const { order, machine } = await boot();
+  await libvirtd.signal("SIGKILL");
+  await signalQemu(order.name, "SIGKILL");
+  await libvirtd.restart();
+  await eventually(() => machine.ended.aborted, NOTICED_MS);
+  expect(machine.ended.reason).toMatchObject({ code: "machine-crashed" });
+  await using later = new LibvirtHypervisor(libvirtd.uri);
+  const adopted = await later.adopt({ ...order, startedAtMs: 0 }, inTime());
+  expect(adopted?.ended.reason).toMatchObject({ code: "machine-crashed" });
+  await adopted?.[Symbol.asyncDispose]();
+  expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([]);
+});
+
+test("a machine that dies while libvirtd hangs is known to have once libvirtd goes on", async () => {
+  const { order, machine } = await boot();
+  await libvirtd.signal("SIGSTOP");
+  await signalQemu(order.name, "SIGKILL");
+  const asked = hypervisor.list(INSTALLATION, inTime());
+  await expect(asked).rejects.toMatchObject({ code: "libvirt-unreachable" });
+  expect(machine.ended.aborted).toBe(false);
+  await libvirtd.signal("SIGCONT");
+  await eventually(() => machine.ended.aborted, NOTICED_MS);
+  expect(machine.ended.reason).toMatchObject({ code: "machine-crashed" });
+});
+
+test("a teardown that finds libvirtd killed waits for the next one, and leaves nothing", async () => {
+  const { order, machine } = await boot();
+  await libvirtd.signal("SIGKILL");
+  const teardown = machine[Symbol.asyncDispose]();
+  await libvirtd.restart();
+  await teardown;
+  expect(await qemuPids(order.name)).toEqual([]);
+  expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([]);
+});
+
+for (const signal of ["SIGKILL", "SIGABRT", "SIGSEGV"] as const) {
+  test(`a QEMU process that ends by ${signal} is a crash, within seconds`, async () => {
+    const { order, machine } = await boot();
+    await signalQemu(order.name, signal);
+    await eventually(() => machine.ended.aborted, NOTICED_MS);
+    expect(machine.ended.reason).toMatchObject({ code: "machine-crashed" });
+    await machine[Symbol.asyncDispose]();
+    expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([]);
+  });
+}
