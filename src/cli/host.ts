@@ -12,6 +12,7 @@ import { UsageError } from "./exit-code.ts";
 import { printAnswer } from "./print-answer.ts";
 
 const ANSWER_MS = 60_000;
+const STATE_HELP = "the daemon's state folder (default: $TESTBED_STATE or its default)";
 
 const HELP_AFTER = `
 These talk to the daemon on this host, through daemon.sock in its state folder; hosts of
@@ -36,7 +37,7 @@ export function hostCommand(): Command {
       .command(name)
       .summary(says)
       .description(`${says[0]?.toUpperCase()}${says.slice(1)}.`)
-      .option("--state <dir>", "the daemon's state folder (default: $TESTBED_STATE or its default)")
+      .option("--state <dir>", STATE_HELP)
       .option("--json", "print one JSON object")
       .action(async (options: Options) => {
         const { why } = options;
@@ -53,10 +54,22 @@ export function hostCommand(): Command {
   add("resume", "take work again");
   add("machines", "list the machines of this host");
   add("images", "list the images that this host has or can make");
+  host
+    .command("metrics")
+    .summary("print the daemon's numbers, as Prometheus reads them")
+    .description("Prints the daemon's numbers in Prometheus' text format.")
+    .option("--state <dir>", STATE_HELP)
+    .action(async ({ state }: Options) => {
+      await printAnswer(await textOfDaemon("metrics", state, {}));
+    });
   return host;
 }
 
 async function askDaemon(name: LocalRouteName, state: string | undefined, body: object) {
+  return JSON.parse(await textOfDaemon(name, state, body)) as object;
+}
+
+async function textOfDaemon(name: LocalRouteName, state: string | undefined, body: object) {
   const socketPath = join(state ?? readConfig().stateFolder, LOCAL_SOCKET);
   using http = new HttpClient({ url: LOCAL, socketPath });
   const { method, path } = LOCAL_ROUTES[name];
@@ -73,10 +86,10 @@ async function askDaemon(name: LocalRouteName, state: string | undefined, body: 
           : `no daemon answers on this host: ${error.message}\nstart one: testbed daemon --config FILE; or name its state folder: --state DIR`,
       );
     });
-  const said = JSON.parse(await text(answer.body)) as { detail?: string };
-  if (answer.status !== 200)
-    throw new UsageError(`the daemon refused: ${printable(said.detail ?? "", 500)}`);
-  return said as object;
+  const said = await text(answer.body);
+  if (answer.status === 200) return said;
+  const { detail } = JSON.parse(said) as { detail?: string };
+  throw new UsageError(`the daemon refused: ${printable(detail ?? "", 500)}`);
 }
 
 function inWords(name: LocalRouteName, answer: object): string {

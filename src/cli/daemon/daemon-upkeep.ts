@@ -3,10 +3,12 @@ import type { DaemonConfig } from "#config/daemon-config.ts";
 import type { Daemon } from "#host/daemon/daemon.ts";
 import { openEvidence } from "#host/state/evidence.ts";
 import { Caretaker } from "#host/upkeep/caretaker.ts";
-import { type Chore, type ChoreName, few } from "#host/upkeep/chore.ts";
+import { type Chore, type ChoreName, type ChoreNumbers, few } from "#host/upkeep/chore.ts";
 import { relieveDisk } from "#host/upkeep/disk-relief.ts";
 import { retainEvidence } from "#host/upkeep/evidence-retention.ts";
+import type { Disk, Evidence } from "#host/upkeep/ports.ts";
 import { openSchedule, type Schedule } from "#host/upkeep/schedule.ts";
+import { Spool } from "#host/upkeep/spool.ts";
 import type { Log } from "#lib/log.ts";
 import { Steadiness } from "#lib/steadiness.ts";
 
@@ -19,29 +21,50 @@ const HOLD_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
 const MIB = 2 ** 20;
 
-/** The caretaker of the host whose state folder this is, at work until it is disposed. */
+/** The caretaker of a host, and what it sees. */
+export type HostUpkeep = AsyncDisposable & { numbers(): Promise<HostUpkeepNumbers> };
+
+export type HostUpkeepNumbers = {
+  readonly chores: readonly ChoreNumbers[];
+  readonly spooled: Spool["bytes"];
+  readonly diskFreeBytes: number;
+};
+
+/** What the caretaker has of the daemon beside whose work it does its own. */
+type Host = Pick<Daemon, "sweep" | "checkHealth">;
+
+/** The host whose state folder this is, kept in order until it is disposed. */
 export function keepHostInOrder(
-  daemon: Pick<Daemon, "sweep" | "checkHealth">,
+  daemon: Host,
   state: string,
   config: UpkeepConfig,
   log: Log,
-): Caretaker {
-  return new Caretaker(choresOf(daemon, state, config), log);
-}
-
-/** Each chore: when, for how long at most, and what it does. */
-function choresOf(
-  daemon: Pick<Daemon, "sweep" | "checkHealth">,
-  state: string,
-  { upkeep, evidence: kept, capacity }: UpkeepConfig,
-): readonly Chore[] {
-  const evidence = openEvidence(state);
+): HostUpkeep {
   const disk = {
     freeBytes: async () => {
       const { bavail, bsize } = await statfs(state);
       return bavail * bsize;
     },
   };
+  const evidence = openEvidence(state);
+  const spool = new Spool(evidence);
+  const caretaker = new Caretaker(choresOf(daemon, { disk, evidence, spool }, config), log);
+  return {
+    numbers: async () => ({
+      chores: caretaker.numbers,
+      spooled: spool.bytes,
+      diskFreeBytes: await disk.freeBytes(),
+    }),
+    [Symbol.asyncDispose]: () => caretaker[Symbol.asyncDispose](),
+  };
+}
+
+/** Each chore: when, for how long at most, and what it does. */
+function choresOf(
+  daemon: Host,
+  { disk, evidence, spool }: { disk: Disk; evidence: Evidence; spool: Spool },
+  { upkeep, evidence: kept, capacity }: UpkeepConfig,
+): readonly Chore[] {
   const clocks = { monotonicMs: () => performance.now(), wallMs: () => Date.now() };
   const steadiness = new Steadiness(clocks, HOLD_MS);
   const marks = { reserveBytes: capacity.diskReserve * MIB, lowBytes: capacity.diskLow * MIB };
@@ -64,7 +87,11 @@ function choresOf(
     chore("disk", {
       isAtStart: true,
       limitMs: 10 * MINUTE_MS,
-      run: (signal) => relieveDisk({ disk, evidence }, marks, signal),
+      run: async (signal) => {
+        const report = await relieveDisk({ disk, evidence }, marks, signal);
+        await spool.look(signal);
+        return report;
+      },
     }),
     chore("evidence", {
       isAtStart: false,
@@ -75,7 +102,7 @@ function choresOf(
   ];
 }
 
-function health(daemon: Pick<Daemon, "checkHealth">, schedule: Schedule): Chore {
+function health(daemon: Host, schedule: Schedule): Chore {
   return {
     name: "health",
     schedule,

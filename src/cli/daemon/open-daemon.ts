@@ -18,6 +18,7 @@ import { FileLock } from "#lib/file-lock.ts";
 import { bootId, uptimeMs } from "#lib/host-boot.ts";
 import type { Log } from "#lib/log.ts";
 import { ServiceClient } from "#protocol/service-client.ts";
+import { daemonMetrics } from "./daemon-metrics.ts";
 import type { DaemonSettings, ServiceToUse } from "./daemon-settings.ts";
 import { keepHostInOrder } from "./daemon-upkeep.ts";
 import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
@@ -73,8 +74,11 @@ export async function openDaemon(
     quarantine: await openQuarantine(path, config, log),
     healthImage: HEALTH_IMAGE,
   });
-  scope.use(keepHostInOrder(daemon, path, config, log));
-  scope.use(await openLocalApi(join(path, LOCAL_SOCKET), localHandlers(daemon, house)));
+  const upkeep = scope.use(keepHostInOrder(daemon, path, config, log));
+  const metrics = async () =>
+    daemonMetrics({ version, daemon: await daemon.numbers(), upkeep: await upkeep.numbers() });
+  const handlers = { ...localHandlers(daemon, house), metrics };
+  scope.use(await openLocalApi(join(path, LOCAL_SOCKET), handlers));
   const stop = new AbortController();
   const working = daemon.run(stop.signal);
   scope.defer(async () => {

@@ -6,8 +6,10 @@ import { LOCAL_ROUTES, type LocalRouteName } from "./local-routes.ts";
 const BODY_BYTES_MAX = 16 * 1024;
 const REQUEST_MS = 10_000;
 
-/** What answers the local routes; what it throws is the daemon's fault and told as 500. */
-export type LocalHandlers = Readonly<Record<LocalRouteName, (body: never) => Promise<object>>>;
+/** What answers the local routes, with JSON or with text; what it throws is the daemon's fault and told as 500. */
+export type LocalHandlers = Readonly<
+  Record<LocalRouteName, (body: never) => Promise<object | string>>
+>;
 
 /**
  * The daemon's API on this host: HTTP and JSON on a Unix socket of mode 0660, so whoever may use it is decided by the socket's group.
@@ -40,7 +42,7 @@ async function listen(server: Server, path: string): Promise<void> {
   await promise;
 }
 
-type Answer = { readonly status: number; readonly body: object };
+type Answer = { readonly status: number; readonly body: object | string };
 
 async function answer(handlers: LocalHandlers, request: IncomingMessage): Promise<Answer> {
   const names = Object.keys(LOCAL_ROUTES) as LocalRouteName[];
@@ -89,11 +91,15 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-function send(reply: ServerResponse, status: number, body: object): void {
-  const text = `${JSON.stringify(body)}\n`;
+function send(reply: ServerResponse, status: number, body: object | string): void {
+  const isText = typeof body === "string";
+  const text = isText ? body : `${JSON.stringify(body)}\n`;
   reply.writeHead(status, {
-    "content-type": "application/json; charset=utf-8",
+    "content-type": isText ? METRICS_TYPE : "application/json; charset=utf-8",
     "content-length": Buffer.byteLength(text),
   });
   reply.end(text);
 }
+
+/** Of Prometheus' text format. */
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";

@@ -27,6 +27,8 @@ export const LOCAL_ROUTES = {
   machines: { method: "GET", path: "/v1/machines", body: nothing },
   /** Images that this host has or can make. */
   images: { method: "GET", path: "/v1/images", body: nothing },
+  /** Its numbers, as text for Prometheus, at the path where that looks by itself. */
+  metrics: { method: "GET", path: "/metrics", body: nothing },
 } as const;
 
 /** The name of something that can be asked. */

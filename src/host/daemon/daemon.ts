@@ -7,8 +7,10 @@ import { FileLock } from "#lib/file-lock.ts";
 import type { Log } from "#lib/log.ts";
 import { retry } from "#lib/retry.ts";
 import type { LeaseRequest, Room } from "#protocol/lease.ts";
+import { AttemptTally } from "./attempt-tally.ts";
 import { Attempts, type AttemptView, type OnVerdict } from "./attempts.ts";
 import { claimOf } from "./claim.ts";
+import type { DaemonNumbers } from "./daemon-numbers.ts";
 import type { HealthOutcome } from "./health-check.ts";
 import { HealthDesk } from "./health-desk.ts";
 import { leaveQuarantine } from "./leave-quarantine.ts";
@@ -71,6 +73,8 @@ export class Daemon {
   readonly #stopping = new AbortController();
   readonly #attempts: Attempts;
   readonly #health: HealthDesk;
+  readonly #tally = new AttemptTally();
+  #takenOver = 0;
   #changed = new AbortController();
   #acceleration: "kvm" | "tcg" | undefined;
   #notReady: string | undefined = "it is starting";
@@ -82,8 +86,10 @@ export class Daemon {
     this.#parts = parts;
     const { signal } = this.#stopping;
     const onRoom = () => this.#change();
-    const onVerdict: OnVerdict = ({ verdict }, { job, attempt }) =>
+    const onVerdict: OnVerdict = ({ verdict }, { job, attempt }) => {
+      this.#tally.count(verdict);
       parts.quarantine.note(verdict, `attempt ${attempt} of ${job}`);
+    };
     const listeners = { onRoom, onVerdict, onBroken: parts.die };
     this.#attempts = new Attempts(parts, parts.log, listeners, signal);
     parts.quarantine.onChange(onRoom);
@@ -151,6 +157,25 @@ export class Daemon {
     };
   }
 
+  /** What there is to count. */
+  async numbers(): Promise<DaemonNumbers> {
+    const { state, free, attempts, serviceTrouble } = await this.status();
+    const { quarantine } = this.#parts;
+    const { faults, pauses, why } = quarantine;
+    const running = attempts.filter((attempt) => attempt.state === "running").length;
+    return {
+      endings: this.#tally.endings,
+      takenOver: this.#takenOver,
+      running,
+      delivering: attempts.length - running,
+      state,
+      isServiceAway: serviceTrouble !== undefined,
+      slotsFree: free.slots,
+      quarantine: { faults, pauses, isIn: why !== undefined },
+      healthChecks: this.#health.counts,
+    };
+  }
+
   /** Sweeps what an earlier daemon left, and finds out how machines run here. libvirt may be away for a while. */
   async #prepare(stop: AbortSignal): Promise<void> {
     const { house, acceleration, mayEmulate, log } = this.#parts;
@@ -187,6 +212,7 @@ export class Daemon {
     const offered = folders.length === 0 ? [] : await images().catch(() => []);
     for (const folder of folders)
       await this.#attempts.takeOver(folder, claimOf(folder.grant, offered));
+    this.#takenOver = folders.length;
   }
 
   /** Removes machines whose maker is gone, as the start does: the caretaker's, every few minutes. Throws libvirt-unreachable. */

@@ -17,11 +17,15 @@ export type HealthNow = {
   readonly trouble: () => string | undefined;
 };
 
+/** How checks went so far. */
+export type HealthCounts = Readonly<Record<HealthOutcome["kind"], number>>;
+
 /** Health checks under the host's admission: one at a time, where a job's attempt could run, and counted like one. */
 export class HealthDesk {
   readonly #parts: HealthParts;
   readonly #now: HealthNow;
   readonly #onRoom: () => void;
+  readonly #counts = { passed: 0, failed: 0, skipped: 0 };
   #claim: Claim | undefined;
 
   /** `onRoom` is called when a check took or gave back its room. */
@@ -36,17 +40,21 @@ export class HealthDesk {
     return this.#claim === undefined ? [] : [this.#claim];
   }
 
+  get counts(): HealthCounts {
+    return this.#counts;
+  }
+
   /** Makes a check, unless something stands in its way that says nothing of the host's health. Never throws. */
   async check(signal: AbortSignal): Promise<HealthOutcome> {
     const startedMs = performance.now();
-    try {
-      return await this.#tryCheck(signal);
-    } catch (error) {
+    const outcome = await this.#tryCheck(signal).catch((error: unknown): HealthOutcome => {
       // A disk that is full, a store of images that cannot be read: an attempt would have met it, too.
       const { code, message } = Fault.from(error);
       const durationMs = Math.round(performance.now() - startedMs);
       return { kind: "failed", durationMs, fault: { code, message } };
-    }
+    });
+    this.#counts[outcome.kind] += 1;
+    return outcome;
   }
 
   async #tryCheck(signal: AbortSignal): Promise<HealthOutcome> {

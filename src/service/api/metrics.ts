@@ -1,3 +1,13 @@
+import {
+  type Family,
+  maybe,
+  metricsText,
+  one,
+  PROCESS_FAMILIES,
+  processSamples,
+  type Sample,
+  sampleText,
+} from "#lib/metrics-text.ts";
 import type { UpkeepNumbers } from "#service/ports.ts";
 import type { Rooms } from "./rooms.ts";
 
@@ -11,15 +21,12 @@ type Operation = {
   count: number;
 };
 
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
-
 /**
  * The service's numbers in Prometheus' text format, named by its rules: base units, `_total` for counters, few label values.
  * Written by hand: a page of text was not worth a dependency.
  */
 export class Metrics {
   readonly #operations = new Map<string, Operation>();
-  readonly #startSeconds = Date.now() / 1000 - process.uptime();
 
   /** Counts a request that was answered. */
   count(operation: string, status: number, seconds: number): void {
@@ -40,7 +47,6 @@ export class Metrics {
   /** All numbers as they are now. */
   async text({ store, waiters, gate, version, upkeep }: Rooms): Promise<string> {
     const { hosts, attempts, queued } = await store.census();
-    const { user, system } = process.cpuUsage();
     const samples = {
       testbed_http_requests_total: this.#requests(),
       testbed_hosts: Object.entries(hosts).map(([state, count]): Sample => [{ state }, count]),
@@ -49,15 +55,9 @@ export class Metrics {
       testbed_hosts_waiting: one(waiters.size),
       testbed_waits_open: one(gate.waits),
       ...upkeepSamples(upkeep?.numbers()),
-      testbed_build_info: [[{ version }, 1] as const],
-      process_cpu_seconds_total: one((user + system) / 1e6),
-      process_resident_memory_bytes: one(process.memoryUsage.rss()),
-      process_start_time_seconds: one(this.#startSeconds),
-    } as const satisfies Record<keyof typeof FAMILIES, readonly Sample[]>;
-    const plain = Object.entries(samples)
-      .filter(([, found]) => found.length > 0)
-      .map(([name, found]) => familyText(name, FAMILIES[name as keyof typeof FAMILIES], found));
-    return [...plain, this.#durations()].join("");
+      ...processSamples(version),
+    };
+    return metricsText(FAMILIES, samples) + this.#durations();
   }
 
   #requests(): readonly Sample[] {
@@ -72,13 +72,13 @@ export class Metrics {
       let below = 0;
       const ends = BUCKETS.map((end, at) => {
         below += buckets[at] ?? 0;
-        return lineText(`${name}_bucket`, [{ operation, le: String(end) }, below]);
+        return sampleText(`${name}_bucket`, [{ operation, le: String(end) }, below]);
       });
       return [
         ...ends,
-        lineText(`${name}_bucket`, [{ operation, le: "+Inf" }, count]),
-        lineText(`${name}_sum`, [{ operation }, sumSeconds]),
-        lineText(`${name}_count`, [{ operation }, count]),
+        sampleText(`${name}_bucket`, [{ operation, le: "+Inf" }, count]),
+        sampleText(`${name}_sum`, [{ operation }, sumSeconds]),
+        sampleText(`${name}_count`, [{ operation }, count]),
       ];
     });
     const head = `# HELP ${name} Time from a request's headers to the end of its answer.\n# TYPE ${name} histogram\n`;
@@ -103,14 +103,10 @@ const FAMILIES = {
   testbed_files_limit_bytes: ["gauge", "What they may take before the oldest leave."],
   testbed_database_bytes: ["gauge", "Size of the database, without its write-ahead log."],
   testbed_database_free_bytes: ["gauge", "Of it unused: the next rows go there."],
-  testbed_build_info: ["gauge", "Always 1; the version is a label."],
-  process_cpu_seconds_total: ["counter", "CPU time of the service, user and system."],
-  process_resident_memory_bytes: ["gauge", "Memory of the service in RAM."],
-  process_start_time_seconds: ["gauge", "When the service started, since 1970."],
-} as const;
+  ...PROCESS_FAMILIES,
+} as const satisfies Record<string, Family>;
 
 function upkeepSamples(numbers: UpkeepNumbers | undefined) {
-  const maybe = (value: number | undefined) => (value === undefined ? [] : one(value));
   const removed = Object.entries(numbers?.removed ?? {});
   return {
     testbed_removed_total: removed.map(([kind, count]): Sample => [{ kind }, count]),
@@ -120,23 +116,4 @@ function upkeepSamples(numbers: UpkeepNumbers | undefined) {
     testbed_database_bytes: maybe(numbers?.database.bytes),
     testbed_database_free_bytes: maybe(numbers?.database.freeBytes),
   };
-}
-
-function one(value: number): readonly Sample[] {
-  return [[{}, value]];
-}
-
-function familyText(
-  name: string,
-  [type, help]: readonly [string, string],
-  samples: readonly Sample[],
-): string {
-  const lines = samples.map((sample) => lineText(name, sample));
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
-}
-
-/** Label values are ours and need no escapes: names of operations, states, numbers. */
-function lineText(name: string, [labels, value]: Sample): string {
-  const pairs = Object.entries(labels).map(([key, text]) => `${key}="${text}"`);
-  return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}\n`;
 }

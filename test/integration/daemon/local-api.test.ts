@@ -46,6 +46,7 @@ beforeEach(async () => {
     },
     resume: async () => ({ ...STATUS, state: "working" }),
     machines: async () => ({ machines: [] }),
+    metrics: async () => "# TYPE testbed_attempts_running gauge\ntestbed_attempts_running 1\n",
     images: async () => {
       throw new Error("the store is gone");
     },
@@ -113,6 +114,20 @@ test("people see what the daemon does, programs too", async () => {
   expect(said).toEqual([{ why: "new disk" }]);
   expect((await testbed("resume")).stdout).toMatch(/^host +lab-1: working/);
   expect((await testbed("machines")).stdout).toBe("There are no machines.\n");
+});
+
+test("numbers are text at the path where Prometheus looks, and what the command prints", async () => {
+  const shown = await testbed("metrics");
+  expect(shown).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(shown.stdout).toMatch(/^# TYPE testbed_attempts_running gauge\n/);
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  request({ socketPath: socket, path: "/metrics", agent: false }, (answer) => {
+    expect(answer.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+    text(answer).then(resolve, reject);
+  })
+    .on("error", reject)
+    .end();
+  expect(await promise).toBe(shown.stdout);
 });
 
 test("what goes wrong is said with what to try", async () => {

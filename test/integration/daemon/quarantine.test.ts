@@ -52,6 +52,11 @@ test("a host that breaks three attempts in a row takes nothing, checks itself af
   const paper = await room.start("lab-1");
   const host = breakHost(paper);
   await breakThree(paper);
+  expect(await paper.daemon.numbers()).toMatchObject({
+    endings: [{ verdict: "broken", fault: "machine-refused", count: 3 }],
+    state: "quarantined",
+    quarantine: { isIn: true },
+  });
   const { why, free } = await paper.daemon.status();
   expect(why).toMatch(/broke 3 times in a row .* with machine-refused: libvirt does not like/);
   expect(free.slots).toBe(2);
@@ -68,6 +73,11 @@ test("a host that breaks three attempts in a row takes nothing, checks itself af
   const detail = await room.settled(waits);
   expect(detail).toMatchObject({ verdict: "passed", attemptList: [{ number: 1 }] });
   expect(said(paper.lines, "info")).toContain("leaves quarantine, a health check passed");
+  expect(await paper.daemon.numbers()).toMatchObject({
+    endings: [{ count: 3 }, { verdict: "passed", fault: undefined, count: 1 }],
+    quarantine: { isIn: false, faults: 0, pauses: 0 },
+    healthChecks: { passed: 1 },
+  });
   // Its checks were no job's attempts: the service never heard of them, and nothing is left of them.
   expect(host.booted.filter((job) => job.startsWith("health-")).length).toBeGreaterThan(3);
   await eventually(
@@ -163,5 +173,6 @@ test("the caretaker's checks that fail put a host into quarantine that has no jo
   host.isWell = true;
   await eventually(async () => (await stateOf(paper)) === "working", 10_000);
   await eventually(() => lines.some(({ fields }) => fields["host"] === "healthy"), 10_000);
-  expect(caretaker.numbers.find(({ name }) => name === "health")?.failures).toBe(0);
+  const { chores } = await caretaker.numbers();
+  expect(chores.find(({ name }) => name === "health")?.failures).toBe(0);
 });

@@ -26,7 +26,7 @@ async function stateOf(version: string, host: string, grant: Grant): Promise<voi
   await rename(join(state, "attempts", "JOB-1"), attempt);
   const path = join(attempt, "grant.json");
   const text = await readFile(path, "utf8");
-  await writeFile(path, text.replace("GRANT", JSON.stringify(grant)));
+  await writeFile(path, text.replace('"GRANT"', JSON.stringify(grant)));
 }
 
 test("what testbed 0.1.0 left, which kept no journal, is settled with what came home, and the job is tried again", async () => {
