@@ -14,8 +14,11 @@ import { printable } from "#lib/printable.ts";
 /** A machine of this installation, as people see it. */
 export type OurMachine = {
   readonly name: string;
-  /** in use: a process of ours lives in it. kept: left running on purpose. leftover: the next run sweeps it. */
-  readonly state: "in use" | "kept" | "leftover";
+  /**
+   * in use: a process of ours lives in it. kept: left running on purpose. awaits daemon: the next daemon goes on with it, or removes it.
+   * leftover: the next run sweeps it.
+   */
+  readonly state: "in use" | "kept" | "awaits daemon" | "leftover";
   /** Missing when its maker died before writing it. */
   readonly record: MachineRecord | undefined;
 };
@@ -36,7 +39,8 @@ export async function listMachines(
     const isKept = record?.kept === true && domains.includes(name);
     // Without a record it may be beginning just now: whoever touched its lock then would end that.
     const isInUse = record !== undefined && isLocked(state, name);
-    return { name, record, state: isInUse ? "in use" : isKept ? "kept" : "leftover" };
+    const unused = record?.isResumable === true ? "awaits daemon" : "leftover";
+    return { name, record, state: isInUse ? "in use" : isKept ? "kept" : unused };
   });
 }
 

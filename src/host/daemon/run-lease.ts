@@ -86,6 +86,7 @@ export async function runLease(
     },
     async (error: unknown) => {
       const report = { ...nothingYet(), phases: [], verdict: verdictOf(error) };
+      await journal.note({ entry: "verdict", verdict: report.verdict });
       await journal.settle(report);
       return report;
     },

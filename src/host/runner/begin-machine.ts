@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAccess } from "./access-file.ts";
 import { admit, type Place } from "./admission.ts";
@@ -6,7 +5,6 @@ import { keepMachine } from "./keep-machine.ts";
 import { whileLibvirtIsAway } from "./libvirt-patience.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
 import type { Access, Image, Machine, MachineOrder } from "./ports.ts";
-import { RESULT_NAMES } from "./results-folder.ts";
 import { settleAcceleration } from "./settle-acceleration.ts";
 import type { Work } from "./work.ts";
 
@@ -65,7 +63,6 @@ async function prepare(work: Work, secondsLeft: number, signal: AbortSignal) {
   const { spec, job, attempt } = order;
   const { state, hypervisor } = house;
   const progress = (line: string) => listener.progress(line);
-  await mkdir(join(order.resultsFolder, RESULT_NAMES.steps), { recursive: true });
   const image = await house.images.resolve(spec.image, progress, signal);
   chronicle.draft.image = { name: image.name, version: image.version, digest: image.digest };
   listener.image(chronicle.draft.image);

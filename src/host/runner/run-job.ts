@@ -1,3 +1,5 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { JobSpec } from "#job/spec.ts";
 import type { Verdict } from "#job/verdict.ts";
 import { Ended, verdictOf } from "#job/verdict.ts";
@@ -12,6 +14,7 @@ import type { Journal } from "./journal.ts";
 import { onceNoted } from "./once-noted.ts";
 import type { Guest, House } from "./ports.ts";
 import { regainMachine } from "./regain-machine.ts";
+import { RESULT_NAMES } from "./results-folder.ts";
 import { completeSteps, runSteps } from "./run-steps.ts";
 import type { Work } from "./work.ts";
 
@@ -69,6 +72,7 @@ async function walk(work: Work, endsAtMs: number, signal: AbortSignal): Promise<
     return known;
   }
 
+  await mkdir(join(order.resultsFolder, RESULT_NAMES.steps), { recursive: true });
   const secondsLeft = Math.max(0, endsAtMs - uptimeMs()) / 1000;
   const stand =
     (await regainMachine(work, signal)) ?? (await beginMachine(work, secondsLeft, signal));

@@ -1,0 +1,179 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { writeAccess } from "#host/runner/access-file.ts";
+import { admit } from "#host/runner/admission.ts";
+import { type Entry, type Journal, type Past, pastOf } from "#host/runner/journal.ts";
+import { Fault } from "#job/fault.ts";
+import type { Phase } from "#job/phase.ts";
+import { uptimeMs } from "#lib/host-boot.ts";
+import { PAPER_IMAGE } from "#test/kit/orders.ts";
+import { paperHouse, step } from "#test/kit/paper-house.ts";
+
+type House = Awaited<ReturnType<typeof paperHouse>>;
+
+const JOB = "0123456789abcdef";
+const WAY: readonly Phase[] = ["leased", "preparing", "booting", "connecting", "running"];
+const AWAY = () => new Fault("libvirt-unreachable", "libvirt does not answer");
+
+async function open(): Promise<House> {
+  const house = await paperHouse();
+  onTestFinished(() => house[Symbol.asyncDispose]());
+  return house;
+}
+
+function journalOf(past: Past): Journal & { readonly noted: Entry[] } {
+  const noted: Entry[] = [];
+  return {
+    past,
+    noted,
+    note: async (entry) => void noted.push(entry),
+    settle: async () => undefined,
+  };
+}
+
+/** What an attempt noted that was in a phase when its process died, `secondsAgo` after it was leased. */
+function entriesUpTo(phase: Phase, secondsAgo = 5): Entry[] {
+  const atMs = uptimeMs() - secondsAgo * 1000;
+  const phases = WAY.slice(0, WAY.indexOf(phase) + 1);
+  const machine = { name: "of no account", memoryMiB: 256, cpus: 1 };
+  const place = { address: "fe80::1%fake0", bootId: "of no account" };
+  return [
+    ...phases.map((one) => ({ entry: "phase", phase: one, atMs }) as const),
+    { entry: "machine", image: PAPER_IMAGE, acceleration: "tcg", machine },
+    ...(phase === "running" ? [{ entry: "guest", place } as const] : []),
+  ];
+}
+
+/** A machine of this attempt as a process that died leaves it: running, with its folder, and nobody in it. */
+async function leftMachine(house: House): Promise<void> {
+  const { state, hypervisor, guests } = house;
+  const signal = new AbortController().signal;
+  const identity = { installation: state.installation, job: JOB, attempt: 1 };
+  const need = { identity, memoryMiB: 256, isResumable: true };
+  const place = await admit({ state, hypervisor }, need, () => undefined, signal);
+  const { folder, record } = place;
+  const { name, slot } = record;
+  const image = PAPER_IMAGE;
+  const access = await guests.prepare({ folder, image }, signal);
+  await writeAccess(folder, access);
+  const paths = { folder, diskPath: join(folder, "disk"), seedPath: access.seedPath };
+  const size = { cpus: 1, memoryMiB: 256, acceleration: "tcg" } as const;
+  await hypervisor.boot({ identity, name, slot, image, ...paths, ...size }, signal);
+  await place.leaveToSweep();
+  await place[Symbol.asyncDispose]();
+}
+
+async function expectClean(house: House): Promise<void> {
+  expect([...house.hypervisor.machines.keys()]).toEqual([]);
+  expect(await readdir(join(house.state.path, "machines"))).toEqual([]);
+}
+
+test("an attempt of an earlier boot of the host is lost, with what is known of it, and what is left of its machine goes", async () => {
+  const house = await open();
+  await leftMachine(house);
+  house.hypervisor.rebootHost();
+  const entries = entriesUpTo("running");
+  const atMs = uptimeMs();
+  const result = { ...lineOf("one"), outcome: "passed", exitCode: 0 } as const;
+  const past = pastOf(
+    [
+      ...entries,
+      { entry: "step-begins", number: 1, atMs },
+      { entry: "step-ends", number: 1, result },
+      { entry: "step-begins", number: 2, atMs },
+    ],
+    true,
+  );
+  const steps = [step("one", "true"), step("two", "true"), step("three", "true")];
+  const report = await house.run({ steps }, { journal: journalOf(past), isResumable: true });
+  expect(report.verdict).toMatchObject({ kind: "broken", fault: { code: "host-restarted" } });
+  expect(report.steps.map(({ outcome }) => outcome)).toEqual(["passed", "lost", "skipped"]);
+  expect(report.image).toMatchObject({ name: "paper" });
+  await expectClean(house);
+});
+
+const lineOf = (name: string) => ({ name, durationMs: 1, logBytes: 0, cutBytes: 0 });
+
+test("a machine that is there is taken up: nothing is booted, and the attempt goes on", async () => {
+  const house = await open();
+  await leftMachine(house);
+  house.hypervisor.failNext("boot", new Error("nothing is to be booted"));
+  const journal = journalOf(pastOf(entriesUpTo("connecting"), false));
+  const report = await house.run({}, { journal, isResumable: true });
+  expect(report.verdict).toEqual({ kind: "passed" });
+  expect(house.events).toContain("taken up in connecting");
+  expect(journal.noted.map(({ entry }) => entry)).toEqual([
+    "guest",
+    "phase",
+    "step-begins",
+    "step-ends",
+    "phase",
+    "verdict",
+  ]);
+  await expectClean(house);
+});
+
+test("a machine that nobody has heard of is begun again while booting, and missed later", async () => {
+  const house = await open();
+  const booting = journalOf(pastOf(entriesUpTo("booting"), false));
+  expect((await house.run({}, { journal: booting })).verdict).toEqual({ kind: "passed" });
+  const other = await open();
+  const running = journalOf(pastOf(entriesUpTo("running"), false));
+  expect((await other.run({}, { journal: running })).verdict).toMatchObject({
+    kind: "broken",
+    fault: { code: "machine-crashed" },
+  });
+  await expectClean(other);
+});
+
+test("no step begins after the deadline, whoever was away until then", async () => {
+  const house = await open();
+  await leftMachine(house);
+  const journal = journalOf(pastOf(entriesUpTo("connecting", 60), false));
+  const mark = join(house.results, "..", "mark");
+  const steps = [step("late", `echo >${mark}`)];
+  const report = await house.run({ steps, timeoutSeconds: 30 }, { journal });
+  expect(report.verdict).toMatchObject({ kind: "timed-out" });
+  expect(report.steps.map(({ outcome }) => outcome)).toEqual(["skipped"]);
+  await expect(readFile(mark)).rejects.toThrow("ENOENT");
+  await expectClean(house);
+});
+
+test("an ending that was decided stays, also when nothing is left of the machine", async () => {
+  const house = await open();
+  const verdict = { kind: "cancelled", why: "not needed" } as const;
+  const entries = [...entriesUpTo("running"), { entry: "verdict", verdict } as const];
+  const report = await house.run({}, { journal: journalOf(pastOf(entries, false)) });
+  expect(report.verdict).toEqual(verdict);
+});
+
+for (const verb of ["list", "boot"] as const) {
+  test(`a libvirt that is away at ${verb} is waited for, as long as the order says`, async () => {
+    const house = await open();
+    house.hypervisor.failNext(verb, AWAY());
+    const patient = { isResumable: true, libvirtPatienceSeconds: 10 };
+    expect((await house.run({}, patient)).verdict).toEqual({ kind: "passed" });
+    expect(house.events.filter((line) => line.startsWith("waiting for libvirt"))).toHaveLength(1);
+    house.hypervisor.failNext(verb, AWAY());
+    const impatient = await house.run({});
+    expect(impatient.verdict).toMatchObject({ fault: { code: "libvirt-unreachable" } });
+    await expectClean(house);
+  });
+}
+
+test("a machine that was started although libvirt's answer was lost is taken as it is", async () => {
+  const house = await open();
+  const { hypervisor } = house;
+  const boot = hypervisor.boot.bind(hypervisor);
+  let boots = 0;
+  hypervisor.boot = async (order, signal) => {
+    boots += 1;
+    await boot(order, signal);
+    throw AWAY();
+  };
+  const report = await house.run({}, { libvirtPatienceSeconds: 10 });
+  expect(report.verdict).toEqual({ kind: "passed" });
+  expect(boots).toBe(1);
+  await expectClean(house);
+});
