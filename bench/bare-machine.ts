@@ -38,6 +38,7 @@ export async function makeParts(
         clientPublicKey: keys.client.publicKey,
         hostPrivateKey: keys.host.privateKey,
         hostPublicKey: keys.host.publicKey,
+        curfewSeconds: undefined,
       },
       signal,
     ),

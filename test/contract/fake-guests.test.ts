@@ -46,8 +46,10 @@ test("a verb that hangs ends by its signal", async () => {
   const guests = new FakeGuests();
   guests.hangNext("prepare");
   const reason = new Error("enough");
+  const identity = { installation: "0".repeat(32), job: "job", attempt: 1 };
+  const order = { folder: "/none", identity, name: "none", image: PAPER_IMAGE };
   const preparing = guests.prepare(
-    { folder: "/none", image: PAPER_IMAGE },
+    { ...order, curfewSeconds: undefined },
     AbortSignal.abort(reason),
   );
   await expect(preparing).rejects.toBe(reason);

@@ -12,6 +12,7 @@ import type {
   Image,
   Machine,
   OnRequirement,
+  SeedOrder,
   StepEnd,
   StepOrder,
 } from "#host/runner/ports.ts";
@@ -39,6 +40,8 @@ class Inside {
  */
 export class FakeGuests implements Guests {
   readonly guests: FakeGuest[] = [];
+  /** What `prepare` was asked for. */
+  readonly seeds: SeedOrder[] = [];
   readonly #insides = new Map<string, Inside>();
   readonly #failures = new Map<Verb, unknown>();
   readonly #hangs = new Set<Verb>();
@@ -71,10 +74,9 @@ export class FakeGuests implements Guests {
     return this.#insides.get(machine);
   }
 
-  async prepare(
-    { folder, image }: { folder: string; image: Image },
-    signal: AbortSignal,
-  ): Promise<Access> {
+  async prepare(order: SeedOrder, signal: AbortSignal): Promise<Access> {
+    const { folder, image } = order;
+    this.seeds.push(order);
     await this.trip("prepare", signal);
     return {
       login: image.login,

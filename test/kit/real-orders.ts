@@ -28,6 +28,7 @@ export async function realOrder(
       clientPublicKey: client.publicKey,
       hostPrivateKey: host.privateKey,
       hostPublicKey: host.publicKey,
+      curfewSeconds: undefined,
     },
     signal,
   );

@@ -17,6 +17,8 @@ export type Seed = {
   readonly clientPublicKey: string;
   readonly hostPrivateKey: string;
   readonly hostPublicKey: string;
+  /** The guest powers itself off so many seconds after its start, rounded up; at least 1. Undefined: never. */
+  readonly curfewSeconds: number | undefined;
 };
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -46,8 +48,29 @@ export function userData(seed: Seed): string {
     "    ssh_authorized_keys:",
     `      - ${seed.clientPublicKey}`,
     "ssh_pwauth: false",
+    ...(seed.curfewSeconds === undefined ? [] : ["bootcmd:", `  - ${curfew(seed.curfewSeconds)}`]),
     "",
   ].join("\n");
+}
+
+/**
+ * Shell, on one line, that an image runs as root while it starts and that leaves one sleeping process behind. It outlives
+ * whoever started it: out of the reach of a service manager that cleans up behind a unit, and of the kernel when it looks
+ * for something to kill. What ends the guest needs no new process, since the job may have used up all of them; `poweroff`
+ * is for a kernel without that (https://docs.kernel.org/admin-guide/sysrq.html). Counted from the kernel's start.
+ */
+function curfew(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (!Number.isSafeInteger(whole) || whole < 1) throw new TypeError("no curfew is that short");
+  return [
+    "setsid sh -c 'echo $$ >/sys/fs/cgroup/cgroup.procs",
+    "echo -1000 >/proc/$$/oom_score_adj",
+    "read -r up _ </proc/uptime",
+    `sleep $((${whole} - \${up%.*}))`,
+    "echo o >/proc/sysrq-trigger",
+    "sleep 9",
+    "poweroff -f' </dev/null >/dev/null 2>&1 &",
+  ].join("; ");
 }
 
 /** The text of meta-data. */

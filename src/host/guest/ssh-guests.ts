@@ -7,10 +7,10 @@ import type {
   Image,
   Machine,
   OnRequirement,
+  SeedOrder,
   StepEnd,
   StepOrder,
 } from "#host/runner/ports.ts";
-import type { MachineIdentity } from "#job/machine-name.ts";
 import type { Input } from "#job/spec.ts";
 import { collectFiles } from "./collect.ts";
 import { connectGuest } from "./connect.ts";
@@ -31,10 +31,7 @@ export class SshGuests implements Guests {
     this.#options = { ...GUEST_DEFAULTS, ...options };
   }
 
-  async prepare(
-    order: { folder: string; identity: MachineIdentity; name: string; image: Image },
-    signal: AbortSignal,
-  ): Promise<Access> {
+  async prepare(order: SeedOrder, signal: AbortSignal): Promise<Access> {
     signal.throwIfAborted();
     const client = makeKeyPair();
     const host = makeKeyPair();
@@ -47,6 +44,7 @@ export class SshGuests implements Guests {
         clientPublicKey: client.publicKey,
         hostPrivateKey: host.privateKey,
         hostPublicKey: host.publicKey,
+        curfewSeconds: order.curfewSeconds,
       },
       signal,
     );

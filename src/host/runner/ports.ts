@@ -182,20 +182,23 @@ export type GuestPlace = {
 /** Told as each requirement of the readiness list begins and is met. */
 export type OnRequirement = (name: string, state: "waiting" | "met", elapsedMs: number) => void;
 
+/** What a guest is to learn before anybody talks to it. */
+export type SeedOrder = {
+  readonly folder: string;
+  readonly identity: MachineIdentity;
+  readonly name: string;
+  readonly image: Image;
+  /**
+   * The guest powers itself off so many seconds after it started, whoever is still there: no machine outlives a host whose
+   * daemon never returns. Counted anew when the guest reboots. Undefined: never.
+   */
+  readonly curfewSeconds: number | undefined;
+};
+
 /** Inside machines. */
 export interface Guests {
   /** Makes keys and writes the seed into `folder`. Throws host-disk-full, host-tool-missing. */
-  prepare(
-    order: {
-      folder: string;
-      identity: MachineIdentity;
-      name: string;
-      image: Image;
-      /** The guest powers itself off so many seconds after its start, whoever is still there; undefined: never. */
-      curfewSeconds: number | undefined;
-    },
-    signal: AbortSignal,
-  ): Promise<Access>;
+  prepare(order: SeedOrder, signal: AbortSignal): Promise<Access>;
 
   /**
    * Walks the readiness list and returns a guest that is logged in and settled. A fault names the requirement as its
@@ -236,8 +239,9 @@ export type StepOrder = {
   /** The log is cut there, inside the guest. */
   readonly logLimitBytes: number;
   /**
-   * What the attempt has left when the step begins: the guest ends the step then, whatever its own limit, so that no step outlives a
-   * host that does not come back. What the first call for a step says counts.
+   * Seconds that the attempt has left as the step begins; none left counts as one. The guest ends the step then as timed
+   * out, if its own limit is not sooner, so that a daemon that died leaves no endless step. Undefined: no such limit. Only
+   * what the first call for a step says counts.
    */
   readonly attemptSecondsLeft: number | undefined;
   /** Gets each piece of the log as it comes home, for a terminal. Must not block. */
