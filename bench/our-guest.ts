@@ -32,6 +32,7 @@ function machineAt(address: string): Machine {
       panic: async () => undefined,
     },
     screenshot: async () => undefined,
+    isHung: async () => false,
     evidence: async () => ({}),
     keep: () => undefined,
     [Symbol.asyncDispose]: async () => undefined,

@@ -97,6 +97,7 @@ export const FAULTS = {
   },
   "guest-unreachable": { blame: "host", retry: "elsewhere", says: "the guest stopped answering" },
   "machine-crashed": { blame: "host", retry: "elsewhere", says: "the machine's QEMU process died" },
+  "machine-hung": { blame: "host", retry: "elsewhere", says: "the machine's QEMU process hangs" },
   "machine-destroyed": {
     blame: "operator",
     retry: "anywhere",

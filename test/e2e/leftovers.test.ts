@@ -78,8 +78,8 @@ async function surroundings() {
 const QEMU_SIGNALS = [
   ["SIGKILL", "machine-crashed", 10_000],
   ["SIGTERM", "machine-crashed", 10_000],
-  // Frozen, it is still "running" for libvirt: only the guest's silence tells.
-  ["SIGSTOP", "guest-unreachable", 180_000],
+  // Frozen, it is still "running" for libvirt: the guest's silence tells first, and then QEMU's own.
+  ["SIGSTOP", "machine-hung", 180_000],
 ] as const;
 
 for (const [signal, code, withinMs] of QEMU_SIGNALS) {

@@ -8,7 +8,7 @@ import { qemuPids, signalQemu } from "#test/kit/qemu-processes.ts";
 import { realOrder } from "#test/kit/real-orders.ts";
 
 /** An installation that exists only in this test. */
-const INSTALLATION = "0b5e55ee".repeat(4);
+const INSTALLATION = "dead1ab5".repeat(4);
 
 /** How soon a machine that died must be known to have. */
 const NOTICED_MS = 5_000;
@@ -103,3 +103,23 @@ for (const signal of ["SIGKILL", "SIGABRT", "SIGSEGV"] as const) {
     expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([]);
   });
 }
+
+test("a QEMU that hangs is told from a guest that does, and from a libvirtd that does; it is removed in time", async () => {
+  const { order, machine } = await boot();
+  expect(await machine.isHung()).toBe(false);
+  await signalQemu(order.name, "SIGSTOP");
+  await using other = (await boot(1)).machine;
+  const answers = await Promise.all([machine.isHung(), other.isHung()]);
+  expect(answers).toEqual([true, false]);
+  expect(await machine.evidence()).toMatchObject({ machineState: "running" });
+
+  // A libvirtd that is started again has to find a machine whose QEMU says nothing, and may not stumble over it.
+  await libvirtd.signal("SIGKILL");
+  expect(await machine.isHung()).toBe(false);
+  await libvirtd.restart();
+  expect((await hypervisor.list(INSTALLATION, inTime())).length).toBe(2);
+  const startMs = performance.now();
+  await machine[Symbol.asyncDispose]();
+  expect(performance.now() - startMs).toBeLessThan(30_000);
+  expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([other.name]);
+});

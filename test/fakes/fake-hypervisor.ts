@@ -102,6 +102,7 @@ export class FakeMachine implements Machine {
   readonly #house: FakeHypervisor;
   readonly #ended = new AbortController();
   #isKept = false;
+  #isHung = false;
 
   constructor(house: FakeHypervisor, order: Omit<AdoptOrder, "startedAtMs">, startedAtMs: number) {
     this.#house = house;
@@ -129,6 +130,15 @@ export class FakeMachine implements Machine {
   /** What a guest or a host does to a machine. */
   end(fault: Fault): void {
     this.#ended.abort(fault);
+  }
+
+  /** What SIGSTOP does to a QEMU process. */
+  hang(): void {
+    this.#isHung = true;
+  }
+
+  async isHung(): Promise<boolean> {
+    return this.#isHung && !this.ended.aborted;
   }
 
   async addresses(): Promise<readonly string[]> {

@@ -34,6 +34,10 @@ export class LoopbackMachine implements Machine {
     return undefined;
   }
 
+  async isHung(): Promise<boolean> {
+    return false;
+  }
+
   async evidence(): Promise<Evidence> {
     return { leases: this.addressList };
   }

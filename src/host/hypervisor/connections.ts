@@ -7,6 +7,12 @@ import { translating } from "./libvirt-fault.ts";
 /** Calls that wait for nothing but libvirt itself: a longer silence is an outage, and says so. */
 const CALL_MS = 15_000;
 
+/** libvirtd's first look at QEMU alone can take 12 s; who waits meanwhile is told after `CALL_MS` and may ask again. */
+const OPEN_MS = 30_000;
+
+/** A socket of this host costs nothing to try, and a machine that died meanwhile is known to have only when libvirt is back. */
+const BACKOFF_MS_MAX = 1_000;
+
 /**
  * The connections to one libvirt. Two, since a connection has room for five calls and starting a machine can hold one for
  * long: the first starts and stops machines, the second hears events and reads. Both are made at first need, and remade
@@ -45,12 +51,14 @@ export class LibvirtConnections implements AsyncDisposable {
   }
 
   /** A connection of the caller's own, for a question that may never be answered. Throws libvirt-unreachable. */
-  async open(): Promise<Libvirt> {
+  async open(openTimeoutMs = OPEN_MS): Promise<Libvirt> {
     const context = { doing: `libvirt at ${this.#uri}`, refused: "libvirt-unreachable" } as const;
     const options = {
       signal: this.#closing.signal,
+      openTimeoutMs,
       callTimeoutMs: CALL_MS,
       linkTimeoutMs: CALL_MS,
+      backoffMsMax: BACKOFF_MS_MAX,
     };
     return await translating(context, () => connectLibvirt(this.#uri, options));
   }

@@ -140,9 +140,10 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
     await this.#connections[Symbol.asyncDispose]();
   }
 
-  #hold(made: Omit<MachineParts, "onDisposed">): LibvirtMachine {
+  #hold(made: Omit<MachineParts, "open" | "onDisposed">): LibvirtMachine {
     const machine: LibvirtMachine = new LibvirtMachine({
       ...made,
+      open: (timeoutMs) => this.#connections.open(timeoutMs),
       onDisposed: () => this.#machines.drop(machine),
     });
     this.#machines.add(machine);

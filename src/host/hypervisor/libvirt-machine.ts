@@ -9,6 +9,7 @@ import type { DomainRef } from "#libvirt/protocol-values.ts";
 import { consolePath } from "./domain-xml.ts";
 import { spaceReturns } from "./full-disk.ts";
 import { guestAddresses } from "./guest-addresses.ts";
+import { isHung } from "./hang.ts";
 import { faultOfStop, type MachineStop, stopOfState } from "./machine-end.ts";
 import { AWAY_MS, removeDomain } from "./remove-domain.ts";
 import { SerialConsole } from "./serial-console.ts";
@@ -29,6 +30,8 @@ export type MachineParts = {
   readonly domain: DomainRef;
   readonly order: AdoptOrder;
   readonly network: SlotNetwork;
+  /** Opens another connection to the same libvirt, within so many milliseconds. */
+  readonly open: (timeoutMs: number) => Promise<Libvirt>;
   readonly onDisposed: () => void;
 };
 
@@ -42,6 +45,7 @@ export class LibvirtMachine implements Machine {
   readonly #libvirt: Libvirt;
   readonly #network: SlotNetwork;
   readonly #ended = new AbortController();
+  readonly #open: MachineParts["open"];
   readonly #onDisposed: () => void;
   readonly #folder: string;
   readonly #closing = new AbortController();
@@ -61,6 +65,7 @@ export class LibvirtMachine implements Machine {
     this.#folder = made.order.folder;
     this.#libvirt = made.libvirt;
     this.#network = made.network;
+    this.#open = made.open;
     this.#onDisposed = made.onDisposed;
   }
 
@@ -145,6 +150,10 @@ export class LibvirtMachine implements Machine {
       if (error instanceof LibvirtError) return undefined;
       throw error;
     }
+  }
+
+  async isHung(): Promise<boolean> {
+    return await isHung(this.#open, this.domain).catch(() => false);
   }
 
   async evidence(): Promise<Evidence> {

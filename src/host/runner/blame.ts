@@ -18,6 +18,14 @@ const EXPLAINED_BY_PANIC: readonly FaultCode[] = [
   "guest-panicked",
 ];
 
+/** What a guest under a QEMU that hangs looks like from outside, running a job or booting. */
+const EXPLAINED_BY_HANG: readonly FaultCode[] = [
+  "guest-unreachable",
+  "guest-no-ssh",
+  "guest-not-settled",
+  "image-unbootable",
+];
+
 const CONSOLE_TAIL_BYTES = 4096;
 
 /**
@@ -44,6 +52,10 @@ export async function blame(
       cause: fault,
       evidence: { ...fault.evidence, panic },
     });
+  }
+  if (EXPLAINED_BY_HANG.includes(fault.code) && (await machine?.isHung()) === true) {
+    const message = `the QEMU process of ${machine?.name} hangs: libvirt gets no answer from it either. See what it waits for (cat /proc/PID/wchan): a disk, a signal`;
+    fault = new Fault("machine-hung", message, { cause: fault, evidence: fault.evidence });
   }
   const code = (isBooting ? WHILE_BOOTING[fault.code] : undefined) ?? fault.code;
   const evidence = { ...(await machineEvidence(machine)), ...fault.evidence };

@@ -142,6 +142,11 @@ export interface Machine extends AsyncDisposable {
   readonly console: Console;
   /** Screenshot as PNG, or undefined when the machine has no screen or does not answer. Bounded to 16 MiB. */
   screenshot(signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /**
+   * True when the QEMU of a machine that libvirt has as running answers libvirt no more, and libvirt itself does: what a guest
+   * that fell silent cannot be blamed for. Asks, for up to 11 s. Never throws; what cannot be found out is false.
+   */
+  isHung(): Promise<boolean>;
   /** Leases and libvirt's state of the machine, for a fault's evidence. Never throws. */
   evidence(): Promise<Evidence>;
   /** Leaves the machine running when this object is disposed (`--keep`). */
