@@ -19,6 +19,11 @@ export type DhcpLease = {
   readonly clientId: string | undefined;
 };
 
+/** Numbers of virNetworkUpdateCommand and virNetworkUpdateSection. */
+const MODIFY_DHCP_HOST = { command: 1, section: 4 } as const;
+/** What runs, and not what is defined. */
+const LIVE = 1;
+
 /** Libvirt's calls about networks. */
 export function networkCalls(connection: Connection) {
   return {
@@ -63,6 +68,18 @@ export function networkCalls(connection: Connection) {
 
     isActive: async (network: NetworkRef, o?: CallOptions): Promise<boolean> =>
       (await connection.call(PROCEDURE.networkIsActive, network, o)) !== 0,
+
+    /**
+     * Writes the reserved addresses of a running network anew, with `xml` (a `<host>` of its `<dhcp>`) in the place of the one
+     * with the same MAC address. Its DHCP server reads them again, and is started when it does not run. Only with libvirt
+     * 7.2 and newer: older ones take what they are sent for something else, and refuse it.
+     */
+    updateHost: async (network: NetworkRef, xml: string, o?: CallOptions): Promise<void> =>
+      await connection.call(
+        PROCEDURE.networkUpdate,
+        { network, ...MODIFY_DHCP_HOST, parent: -1, xml, flags: LIVE },
+        o,
+      ),
 
     /** Whether libvirtd starts it by itself when it starts. */
     setAutostart: async (network: NetworkRef, autostart: boolean, o?: CallOptions): Promise<void> =>

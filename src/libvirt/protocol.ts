@@ -140,6 +140,11 @@ export const PROCEDURE = named({
   networkLookupByName: remote(46, string, network),
   networkGetXmlDesc: remote(43, struct({ network, flags: u32 }), string),
   networkIsActive: remote(152, network, i32),
+  networkUpdate: remote(
+    291,
+    struct({ network, command: u32, section: u32, parent: i32, xml: string, flags: u32 }),
+    nothing,
+  ),
   networkSetAutostart: remote(48, struct({ network, autostart: i32 }), nothing),
   networkGetDhcpLeases: remote(
     341,

@@ -2,6 +2,7 @@ import { chown } from "node:fs/promises";
 import type { AdoptOrder, Hypervisor, Machine, MachineOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import type { Libvirt } from "#libvirt/client.ts";
+import { attachCard } from "./attach-card.ts";
 import { LibvirtConnections } from "./connections.ts";
 import { domainXml } from "./domain-xml.ts";
 import { findRun, isOursNow } from "./find-run.ts";
@@ -95,6 +96,7 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
     const network = found.isOver
       ? slotNetwork(installation, slot, 0)
       : await readyNetwork(libvirt, { installation, slot }, signal);
+    if (!found.isOver) await attachCard(reads, found.domain, { bridge: network.bridge, signal });
     const machine = this.#hold({ libvirt, domain: found.domain, order, network });
     try {
       const context = { doing: `the state of ${order.name}`, ...UNREACHABLE, signal };

@@ -1,6 +1,6 @@
 import { ownershipElement } from "./ownership.ts";
 import { GUEST_MAC, type SlotNetwork } from "./slot-network.ts";
-import { toXml } from "./xml.ts";
+import { toXml, type XmlNode } from "./xml.ts";
 
 /**
  * A dual-stack NAT network for one machine. IPv4 comes from a reservation for the fixed MAC; the range holds that one
@@ -21,11 +21,20 @@ export function networkXml(network: SlotNetwork, installation: string, slot: num
           "@netmask": netmask,
           dhcp: {
             range: { "@start": guest, "@end": guest },
-            host: { "@mac": GUEST_MAC, "@ip": guest },
+            host: reservation(network),
           },
         },
         { "@family": "ipv6", "@address": network.ipv6, "@prefix": "64" },
       ],
     },
   });
+}
+
+/** The guest's reservation alone, as libvirt takes it for a network that runs. */
+export function reservationXml(network: SlotNetwork): string {
+  return toXml({ host: reservation(network) });
+}
+
+function reservation({ ipv4 }: SlotNetwork): XmlNode {
+  return { "@mac": GUEST_MAC, "@ip": ipv4.guest };
 }
