@@ -90,7 +90,10 @@ export class OwnLibvirt implements AsyncDisposable {
     await endStale(file, this.folder);
     await rm(file, { force: true });
     this.#spawn("libvirtd");
-    const isThere = async () => (await readFile(file, "utf8").catch(() => "")).endsWith("\n");
+    const isThere = async () => {
+      const pid = Number(await readFile(file, "utf8").catch(() => ""));
+      return pid > 0 && existsSync(`/proc/${pid}`);
+    };
     await eventually(isThere, ANSWER_MS);
   }
 

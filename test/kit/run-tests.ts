@@ -83,8 +83,6 @@ export function patternOf(name: string): string {
   return name.replaceAll(/[\\^$.+?()[\]{}|/-]/g, "\\$&").replaceAll("*", ".*");
 }
 
-/** A drill compares its list of what is wrong with an empty one; what stands in that list is what people want to read. */
 function firstWrong(message: string): string {
-  const inList = /^\+ {3}"(.*)",?$/m.exec(message)?.[1];
-  return inList ?? message.split("\n")[0] ?? "";
+  return (message.split("\n")[0] ?? "").replace(/^(Assertion)?Error: /, "");
 }

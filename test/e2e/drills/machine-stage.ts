@@ -11,7 +11,7 @@ import { LibvirtGate } from "#test/kit/libvirt-gate.ts";
 import type { OwnLibvirt } from "#test/kit/own-libvirt.ts";
 import { qemuOf } from "#test/kit/processes.ts";
 import { countingStep } from "./counting.ts";
-import type { DrilledJob, Expected } from "./expected.ts";
+import { attemptsOf, type DrilledJob, type Expected } from "./expected.ts";
 import { Foreign } from "./foreign.ts";
 import { wrongWithHost } from "./host-invariants.ts";
 import { wrongWithJob } from "./job-invariants.ts";
@@ -96,7 +96,8 @@ export class MachineStage implements AsyncDisposable {
   ): Promise<string> {
     const steps = expected.counting === undefined ? [] : [countingStep(expected.counting)];
     const name = `job-${this.#jobs.length + 1}`;
-    const id = await this.lab.submit(name, { steps, ...job }, more);
+    const attempts = attemptsOf(expected).length;
+    const id = await this.lab.submit(name, { steps, attempts, ...job }, more);
     this.#jobs.push({ id, expected });
     return id;
   }

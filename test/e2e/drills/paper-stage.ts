@@ -3,7 +3,7 @@ import { DaemonRoom } from "#test/kit/daemon-room.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { openAttempts } from "#test/kit/lab.ts";
 import { countingStep } from "./counting.ts";
-import type { DrilledJob, Expected } from "./expected.ts";
+import { attemptsOf, type DrilledJob, type Expected } from "./expected.ts";
 import { wrongWithJob } from "./job-invariants.ts";
 
 /** The host that drills are about. */
@@ -42,7 +42,8 @@ export class PaperStage implements AsyncDisposable {
   ): Promise<string> {
     const { counting } = expected;
     const runs = steps ?? (counting === undefined ? ["true"] : [countingStep(counting).run]);
-    const id = await this.room.submit(runs, more);
+    const attempts = attemptsOf(expected).length;
+    const id = await this.room.submit(runs, { attempts, ...more });
     this.#jobs.push({ id, expected });
     return id;
   }

@@ -1,0 +1,4 @@
+import { ROWS } from "./rows.ts";
+import { runRows } from "./run-rows.ts";
+
+runRows(ROWS.filter((row) => "machines" in row));
