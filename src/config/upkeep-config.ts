@@ -30,6 +30,11 @@ export const UPKEEP_SECTION = {
       default: "17 * * * *",
       description: "Removes evidence that is too old or too much.",
     },
+    state: {
+      ...schedule,
+      default: "41 3 * * *",
+      description: "Looks through the state folder for what does not belong there.",
+    },
     health: {
       ...schedule,
       default: "23 */6 * * *",

@@ -1,12 +1,16 @@
 import { statfs } from "node:fs/promises";
 import type { DaemonConfig } from "#config/daemon-config.ts";
+import { LOCAL_SOCKET } from "#host/api/local-routes.ts";
 import type { Daemon } from "#host/daemon/daemon.ts";
+import type { StateFolder } from "#host/runner/state-folder.ts";
 import { openEvidence } from "#host/state/evidence.ts";
+import { openStateCheck } from "#host/state/state-check.ts";
 import { Caretaker } from "#host/upkeep/caretaker.ts";
+import { checkState } from "#host/upkeep/check-state.ts";
 import { type Chore, type ChoreName, type ChoreNumbers, few } from "#host/upkeep/chore.ts";
 import { relieveDisk } from "#host/upkeep/disk-relief.ts";
 import { retainEvidence } from "#host/upkeep/evidence-retention.ts";
-import type { Disk, Evidence } from "#host/upkeep/ports.ts";
+import type { Disk, Evidence, StateCheck } from "#host/upkeep/ports.ts";
 import { openSchedule, type Schedule } from "#host/upkeep/schedule.ts";
 import { Spool } from "#host/upkeep/spool.ts";
 import type { Log } from "#lib/log.ts";
@@ -31,24 +35,29 @@ export type HostUpkeepNumbers = {
 };
 
 /** What the caretaker has of the daemon beside whose work it does its own. */
-type Host = Pick<Daemon, "sweep" | "checkHealth">;
+type Host = Pick<Daemon, "sweep" | "checkHealth" | "atWork">;
+
+/** What lies in the state folder beside what the host's own rooms put there: the socket, and the folder of a service inside. */
+const OTHERS = [LOCAL_SOCKET, "service"] as const;
 
 /** The host whose state folder this is, kept in order until it is disposed. */
 export function keepHostInOrder(
   daemon: Host,
-  state: string,
+  folder: StateFolder,
   config: UpkeepConfig,
   log: Log,
 ): HostUpkeep {
+  const { path } = folder;
   const disk = {
     freeBytes: async () => {
-      const { bavail, bsize } = await statfs(state);
+      const { bavail, bsize } = await statfs(path);
       return bavail * bsize;
     },
   };
-  const evidence = openEvidence(state);
+  const evidence = openEvidence(path);
   const spool = new Spool(evidence);
-  const caretaker = new Caretaker(choresOf(daemon, { disk, evidence, spool }, config), log);
+  const rooms = { disk, evidence, spool, state: openStateCheck(folder, OTHERS) };
+  const caretaker = new Caretaker(choresOf(daemon, rooms, config), log);
   return {
     numbers: async () => ({
       chores: caretaker.numbers,
@@ -59,10 +68,17 @@ export function keepHostInOrder(
   };
 }
 
+type Rooms = {
+  readonly disk: Disk;
+  readonly evidence: Evidence;
+  readonly spool: Spool;
+  readonly state: StateCheck;
+};
+
 /** Each chore: when, for how long at most, and what it does. */
 function choresOf(
   daemon: Host,
-  { disk, evidence, spool }: { disk: Disk; evidence: Evidence; spool: Spool },
+  { disk, evidence, spool, state }: Rooms,
   { upkeep, evidence: kept, capacity }: UpkeepConfig,
 ): readonly Chore[] {
   const clocks = { monotonicMs: () => performance.now(), wallMs: () => Date.now() };
@@ -97,6 +113,12 @@ function choresOf(
       isAtStart: false,
       limitMs: 30 * MINUTE_MS,
       run: (signal) => retainEvidence({ evidence, steadiness }, retention, signal),
+    }),
+    chore("state", {
+      isAtStart: false,
+      limitMs: 30 * MINUTE_MS,
+      run: (signal) =>
+        checkState({ state, evidence, steadiness, atWork: () => daemon.atWork }, signal),
     }),
     ...(upkeep.health === "off" ? [] : [health(daemon, openSchedule(upkeep.health))]),
   ];

@@ -74,7 +74,7 @@ export async function openDaemon(
     quarantine: await openQuarantine(path, config, log),
     healthImage: HEALTH_IMAGE,
   });
-  const upkeep = scope.use(keepHostInOrder(daemon, path, config, log));
+  const upkeep = scope.use(keepHostInOrder(daemon, house.state, config, log));
   const metrics = async () =>
     daemonMetrics({ version, daemon: await daemon.numbers(), upkeep: await upkeep.numbers() });
   const handlers = { ...localHandlers(daemon, house), metrics };

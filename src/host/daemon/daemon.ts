@@ -157,6 +157,11 @@ export class Daemon {
     };
   }
 
+  /** Names of the folders of attempts that it has something to do with. */
+  get atWork(): ReadonlySet<string> {
+    return new Set(this.#attempts.views.map(({ jobId, attempt }) => `${jobId}-${attempt}`));
+  }
+
   /** What there is to count. */
   async numbers(): Promise<DaemonNumbers> {
     const { state, free, attempts, serviceTrouble } = await this.status();

@@ -29,7 +29,7 @@ type Begun = Pick<AttemptFolder, "grant" | "begunAtMs"> & { readonly isJournalle
 
 /** What folders of attempts are called; one that is being made or removed has a word before that. */
 export const FOLDER = /^[0-9a-f]{16}-[0-9]{1,3}$/;
-const MAKING = "making-";
+export const MAKING = "making-";
 export const GONE = "gone-";
 
 /**

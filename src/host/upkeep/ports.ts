@@ -57,3 +57,21 @@ export interface Disk {
   /** What may be written, in bytes. */
   freeBytes(): Promise<number>;
 }
+
+/** Something in the state folder that does not belong there, or is not as it should be. */
+export type StateFinding = {
+  /** Absolute. */
+  readonly path: string;
+  readonly says: string;
+  /** It was ours and stale, and is gone now; anything else is left to people. */
+  readonly isRemoved: boolean;
+};
+
+/** The state folder as a whole. */
+export interface StateCheck {
+  /** Looks through it, and removes what is provably ours and stale: with a clock that is not steady nothing is. Twice is safe. */
+  look(now: {
+    readonly wallMs: number;
+    readonly isSteady: boolean;
+  }): Promise<readonly StateFinding[]>;
+}

@@ -4,6 +4,7 @@ import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { keepHostInOrder } from "#cli/daemon/daemon-upkeep.ts";
 import { defaultsOf } from "#config/config-value.ts";
 import { daemonConfigSchema } from "#config/daemon-config.ts";
+import { openStateFolder } from "#host/runner/state-folder.ts";
 import { Fault } from "#job/fault.ts";
 import { DaemonRoom } from "#test/kit/daemon-room.ts";
 import { eventually } from "#test/kit/eventually.ts";
@@ -164,7 +165,12 @@ test("the caretaker's checks that fail put a host into quarantine that has no jo
   const state = room.stateOf("lab-1");
   const upkeep = { ...DEFAULTS.upkeep, health: "* * * * * *" };
   const { log, lines } = saidLog();
-  await using caretaker = keepHostInOrder(paper.daemon, state, { ...DEFAULTS, upkeep }, log);
+  await using caretaker = keepHostInOrder(
+    paper.daemon,
+    await openStateFolder(state),
+    { ...DEFAULTS, upkeep },
+    log,
+  );
   await eventually(async () => (await stateOf(paper)) === "quarantined", 10_000);
   expect((await paper.daemon.status()).why).toMatch(
     /a health check with health-check: what it printed is not what it was to compute/,

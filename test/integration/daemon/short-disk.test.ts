@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { keepHostInOrder, type UpkeepConfig } from "#cli/daemon/daemon-upkeep.ts";
 import { defaultsOf } from "#config/config-value.ts";
 import { daemonConfigSchema } from "#config/daemon-config.ts";
+import { openStateFolder } from "#host/runner/state-folder.ts";
 import { KEPT_LOG_BYTES } from "#host/upkeep/disk-relief.ts";
 import { layAttempt } from "#test/kit/attempt-shelf.ts";
 import { DaemonRoom } from "#test/kit/daemon-room.ts";
@@ -40,7 +41,7 @@ test("a short disk costs what waits for the service its long logs and then its a
   await layAttempt(state, aside, { state: "aside", files: { "output.log": 4 * MIB } });
   const paper = await room.start("lab-1", { parts: { limits: LIMITS, logLimitBytes: 16 * MIB } });
   const { log, lines } = saidLog();
-  await using _ = keepHostInOrder(paper.daemon, state, CONFIG, log);
+  await using _ = keepHostInOrder(paper.daemon, await openStateFolder(state), CONFIG, log);
   const [mark, other] = [join(room.service.folder, "mark"), join(room.service.folder, "other")];
   const out = join(room.service.folder, "out.bin");
   const long = await room.submit(
