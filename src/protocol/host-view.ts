@@ -31,6 +31,10 @@ export const hostSchema = {
     since: { ...time, description: "When it came, was drained, or was lost." },
     seenAt: { ...time, description: "When it was last heard, to about a minute." },
     drain: { ...line, description: "Why it is drained." },
+    hold: {
+      ...line,
+      description: "Why it takes nothing, in its own words, when it was last heard.",
+    },
     versions: versionsSchema,
     free: roomSchema,
     capacity: roomSchema,

@@ -90,6 +90,10 @@ export const leaseRequestSchema = {
     },
     labels,
     acceleration,
+    hold: {
+      ...line,
+      description: "Why it takes nothing now, in its own words; missing while it would.",
+    },
     waitSeconds: { type: "integer", minimum: 0, maximum: WAIT_SECONDS_MAX },
   },
 } as const;

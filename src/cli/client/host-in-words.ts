@@ -31,6 +31,7 @@ function facts(host: HostView): readonly Fact[] {
     ["host", host.name],
     ["state", `${host.state} since ${ageOf(host.since)}`],
     ["drain", host.drain],
+    ["takes none", host.hold],
     ["seen", `${ageOf(host.seenAt)} ago`],
     ["slots", usedOf(host, "slots")],
     ["cpus", usedOf(host, "cpus")],

@@ -17,7 +17,7 @@ import { leaveQuarantine } from "./leave-quarantine.ts";
 import { neighboursMiB } from "./neighbours.ts";
 import type { AttemptBook, DrainFlag } from "./ports.ts";
 import type { Quarantine } from "./quarantine.ts";
-import { hostFacts, type Limits, roomOf } from "./room.ts";
+import { fitHold, hostFacts, type Limits, roomOf } from "./room.ts";
 import type { Workbench } from "./run-lease.ts";
 import { type Offer, takeLeases } from "./take-leases.ts";
 
@@ -140,7 +140,7 @@ export class Daemon {
     const { trouble } = uplink;
     const { drain, quarantine } = this.#parts;
     const { drained } = drain;
-    const why = drained?.why ?? quarantine.why ?? this.#notReady ?? this.#libvirtTrouble ?? hold;
+    const why = this.#whyClosed() ?? hold;
     const isIdle = this.#attempts.claims.length === 0;
     const ofQuarantine = quarantine.why === undefined ? "holding" : "quarantined";
     const ofWork = why === undefined ? "working" : ofQuarantine;
@@ -251,20 +251,27 @@ export class Daemon {
   }
 
   async #offer(): Promise<Offer> {
-    const { host, versions, images, labels, drain, quarantine } = this.#parts;
+    const { host, versions, images, labels } = this.#parts;
     await this.#lookAround();
-    const { capacity, free } = await this.#room();
-    const trouble = this.#notReady ?? this.#libvirtTrouble;
-    const isClosed = (drain.drained ?? quarantine.why ?? trouble) !== undefined;
+    const { capacity, free, hold } = await this.#room();
+    const closed = this.#whyClosed();
+    const why = closed ?? hold;
     return {
       host,
       versions,
       images: await images(),
       labels: [...labels],
       capacity,
-      free: isClosed ? { ...free, slots: 0 } : free,
+      free: closed === undefined ? free : { ...free, slots: 0 },
       acceleration: this.#acceleration ?? "tcg",
+      ...(why === undefined ? {} : { hold: fitHold(why) }),
     };
+  }
+
+  /** Why nothing begins here, however much room there is. */
+  #whyClosed(): string | undefined {
+    const { drain, quarantine } = this.#parts;
+    return drain.drained?.why ?? quarantine.why ?? this.#notReady ?? this.#libvirtTrouble;
   }
 
   /** Before each offer: a host whose libvirt is away would take one job after the other, and break them all. */

@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { freemem, loadavg, totalmem } from "node:os";
 import { OVERHEAD_MIB } from "#host/runner/admission.ts";
+import { printable } from "#lib/printable.ts";
 import type { Room } from "#protocol/lease.ts";
 
 /** What this host may give to machines. */
@@ -75,6 +76,14 @@ export async function hostFacts(
     load: loadavg()[0] ?? 0,
     neighboursMiB,
   };
+}
+
+/** The wire takes so many visible characters on one line. */
+const HOLD_CHARACTERS_MAX = 500;
+
+/** Why the host takes nothing, as the wire takes it: libvirt's own words may have any length and any number of lines. */
+export function fitHold(why: string): string {
+  return [...printable(why, HOLD_CHARACTERS_MAX)].slice(0, HOLD_CHARACTERS_MAX).join("");
 }
 
 function holdOf(limits: Limits, { load, hostCpus, diskFreeMiB }: HostFacts): string | undefined {

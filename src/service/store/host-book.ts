@@ -192,7 +192,7 @@ function withLasting(offer: HostOffer): Pick<HostRecord, "offer" | "lasting"> {
   return { offer, lasting: lastingOf(offer) };
 }
 
-/** What a host has free changes with each poll, and is not worth a write. */
+/** What a host has free, and what it says of that, changes with each poll and is not worth a write. */
 function lastingOf(offer: HostOffer): string {
-  return JSON.stringify({ ...offer, free: undefined });
+  return JSON.stringify({ ...offer, free: undefined, hold: undefined });
 }

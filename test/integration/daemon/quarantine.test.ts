@@ -63,6 +63,16 @@ test("a host that breaks three attempts in a row takes nothing, checks itself af
   expect(free.slots).toBe(2);
   const waits = await room.submit(["echo at last"], { attempts: 1 });
   await eventually(async () => (await room.show(waits)).waiting !== undefined, 5000);
+  const grace = await room.service.token("grace", "admin");
+  const seen = async () =>
+    (await room.service.ask("GET", "/v1/hosts", { token: grace })).json.hosts[0];
+  // The service hears of it with the next offer.
+  await eventually(async () => (await seen())?.hold !== undefined, 5000);
+  expect(await seen()).toMatchObject({
+    state: "ready",
+    free: { slots: 0 },
+    hold: expect.stringMatching(/broke 3 times in a row .* machine-refused/),
+  });
   const pauses = () =>
     paper.lines
       .filter(({ words }) => words === "this host takes no work, it is in quarantine")
@@ -73,6 +83,7 @@ test("a host that breaks three attempts in a row takes nothing, checks itself af
   host.mend();
   const detail = await room.settled(waits);
   expect(detail).toMatchObject({ verdict: "passed", attemptList: [{ number: 1 }] });
+  await eventually(async () => (await seen())?.hold === undefined, 5000);
   expect(said(paper.lines, "info")).toContain("leaves quarantine, a health check passed");
   expect(await paper.daemon.numbers()).toMatchObject({
     endings: [{ count: 3 }, { verdict: "passed", fault: undefined, count: 1 }],

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { type HostFacts, type Limits, roomOf } from "#host/daemon/room.ts";
+import { fitHold, type HostFacts, type Limits, roomOf } from "#host/daemon/room.ts";
+import { compileSchema } from "#lib/validate.ts";
+import { leaseRequestSchema } from "#protocol/lease.ts";
 
 const LIMITS: Limits = {
   slots: 4,
@@ -55,3 +57,12 @@ test("machines that others made here are not offered a second time, whether thei
   const { free } = roomOf(LIMITS, { ...FACTS, neighboursMiB: 4000 }, [CLAIM]);
   expect(free).toMatchObject({ slots: 3, memoryMiB: 15_168 - 2048 - 192 - 4000 });
 });
+
+test.for(["libvirt said\ntwo lines", "\u001b[2J".repeat(400), "\u{1f600}".repeat(700), "x"])(
+  "why a host takes nothing fits the wire, whatever it is: %j",
+  (why) => {
+    const ajv = compileSchema({ type: "object", properties: leaseRequestSchema.properties });
+    expect(ajv({ hold: fitHold(why) })).toEqual([]);
+    expect(ajv({ hold: `${fitHold(why)}\n` })).not.toEqual([]);
+  },
+);
