@@ -23,6 +23,8 @@ export type LabOptions = {
   readonly lease?: string;
   /** More environment of daemons. */
   readonly env?: Readonly<Record<string, string>>;
+  /** More keys of the hosts' configuration. */
+  readonly hostConfig?: Readonly<Record<string, unknown>>;
 };
 
 type Party = {
@@ -72,8 +74,13 @@ export class Lab implements AsyncDisposable {
   }
 
   /** One host with a service inside. */
-  static async embedded(folder: string, host: string, slots: number): Promise<Lab> {
-    const lab = new Lab(folder, join(stateOf(host), "service"), {});
+  static async embedded(
+    folder: string,
+    host: string,
+    slots: number,
+    options: Pick<LabOptions, "hostConfig"> = {},
+  ): Promise<Lab> {
+    const lab = new Lab(folder, join(stateOf(host), "service"), options);
     await lab.host(host, { slots, service: "embedded" });
     await lab.#enter();
     return lab;
@@ -108,6 +115,7 @@ export class Lab implements AsyncDisposable {
           emulation: "allowed",
           ...(this.#options.libvirt === undefined ? {} : { libvirt: this.#options.libvirt }),
         },
+        ...this.#options.hostConfig,
       }),
     );
     return await this.#stayed(name, ["daemon", "--config", config]);
