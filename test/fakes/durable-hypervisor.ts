@@ -100,6 +100,10 @@ class DurableMachine implements Machine {
     return { machineState: this.ended.aborted ? "shutoff" : "running" };
   }
 
+  async isHung(): Promise<boolean> {
+    return false;
+  }
+
   keep(): void {
     this.#isKept = true;
   }

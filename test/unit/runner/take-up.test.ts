@@ -55,7 +55,7 @@ async function leftMachine(house: House): Promise<void> {
   const { folder, record } = place;
   const { name, slot } = record;
   const image = PAPER_IMAGE;
-  const access = await guests.prepare({ folder, image }, signal);
+  const access = await guests.prepare({ folder, identity, name, image, curfewSeconds: 1 }, signal);
   await writeAccess(folder, access);
   const paths = { folder, diskPath: join(folder, "disk"), seedPath: access.seedPath };
   const size = { cpus: 1, memoryMiB: 256, acceleration: "tcg" } as const;
