@@ -138,7 +138,7 @@ export const FAULTS = {
   "host-restarted": {
     blame: "host",
     retry: "anywhere",
-    says: "the host's daemon was restarted and could not go on",
+    says: "the host was rebooted, or its daemon restarted and could not go on",
   },
   "host-lost": {
     blame: "host",
