@@ -35,8 +35,9 @@ const ALGORITHMS = {
   compress: ["none"],
 } satisfies ssh2.ConnectConfig["algorithms"];
 
+/** A connection on which nothing comes for 30 s, not even answers to these, is lost. */
 const KEEPALIVE_MS = 10_000;
-const KEEPALIVES_MISSED_MAX = 3;
+const KEEPALIVES_MISSED_MAX = 2;
 /** Twice the window that we grant: a server that sends more unread bytes than this does not keep to RFC 4254, 5.2. */
 const UNREAD_BYTES_MAX = 4 * 1024 * 1024;
 const ANSWER_BYTES_MAX = 64 * 1024;

@@ -20,6 +20,9 @@ type Source = {
   readonly mode: number;
 };
 
+/** Each is one connection lost and all of the input sent again. On a link that carries too little, keepalives go unanswered. */
+const TRIES_MAX = 8;
+
 /** What the guest's command ends with when fewer bytes came than were promised. */
 const CUT_SHORT_CODE = 71;
 
@@ -45,8 +48,10 @@ export async function sendInputs(
     return new Fault("guest-unreachable", "the guest takes no more of the inputs");
   });
   for (const source of sources) {
-    let sent = 0;
+    let [sent, tries] = [0, 0];
     await link.use(async (connection, use) => {
+      tries += 1;
+      if (tries > TRIES_MAX) throw new Fault("guest-unreachable", lostTooOften(source));
       sent = 0;
       const onPiece = (bytes: number) => {
         stall.moved();
@@ -57,6 +62,11 @@ export async function sendInputs(
     }, stall.signal);
     before += sent;
   }
+}
+
+function lostTooOften({ to }: Source): string {
+  const what = `the connection was lost ${TRIES_MAX} times while ${printable(to, 200)} was sent`;
+  return `${what}: the link is too slow, or something cuts it`;
 }
 
 async function look({ from, to, isArchive }: Input): Promise<Source> {

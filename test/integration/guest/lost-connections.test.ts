@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Fault } from "#job/fault.ts";
@@ -9,6 +9,7 @@ import { connectTo } from "#test/kit/ssh-connect.ts";
 import { LoopbackMachine } from "#test/kit/ssh-machine.ts";
 import { stretchWire, type Wire } from "#test/kit/ssh-proxy.ts";
 import { type LoopbackSshd, startSshd } from "#test/kit/ssh-sshd.ts";
+import { guestBehindWire as connectBehindWire } from "#test/kit/wired-guest.ts";
 
 let sshd: LoopbackSshd;
 let wire: Wire;
@@ -23,21 +24,7 @@ afterAll(async () => {
 
 const NEVER = new AbortController().signal;
 
-async function guestBehindWire(machine = new LoopbackMachine()) {
-  const own = await mkdtemp(join(sshd.folder, "guest-"));
-  const state = join(own, "run");
-  const options = { port: wire.port, stateFolder: state, logFolder: join(own, "logs") };
-  const guest = await connectTo(
-    { access: sshd.access, options: { ...sshd.options, ...options } },
-    { machine },
-  );
-  return {
-    guest,
-    state,
-    folder: own,
-    [Symbol.asyncDispose]: () => guest[Symbol.asyncDispose](),
-  };
-}
+const guestBehindWire = (machine?: LoopbackMachine) => connectBehindWire({ sshd, wire }, machine);
 
 /** Prints a line every 20 ms or so, counted, and tells in a file how often it was started. */
 const counting = (folder: string, lines: number) =>
@@ -139,6 +126,29 @@ test("time without a connection is no silence, and what a step did meanwhile cou
     { options: { unreachableSeconds: 20 } },
   );
   expect(await guest.run(order, NEVER)).toMatchObject({ outcome: "passed", logBytes: 11 });
+});
+
+test("a connection that goes dead without a word is noticed within half a minute, and the log goes on where it was", {
+  timeout: 90_000,
+}, async () => {
+  await using at = await guestBehindWire();
+  const order = step(at.folder, 1, counting(at.folder, 60));
+  let frozenAtMs: number | undefined;
+  let healedAfterMs = 0;
+  const onLog = () => {
+    if (frozenAtMs !== undefined) healedAfterMs ||= performance.now() - frozenAtMs;
+    else {
+      frozenAtMs = performance.now();
+      wire.freeze();
+    }
+  };
+  const end = await at.guest.run({ ...order, onLog }, NEVER);
+  expect(end).toMatchObject({ outcome: "failed", exitCode: 7, cutBytes: 0 });
+  expect(healedAfterMs).toBeGreaterThan(10_000);
+  expect(healedAfterMs).toBeLessThan(35_000);
+  const expected = Array.from({ length: 60 }, (_, index) => `line ${index + 1}\n`).join("");
+  expect(await readFile(order.logPath, "utf8")).toBe(expected);
+  expect(await readFile(join(at.folder, "starts"), "utf8")).toBe("started\n");
 });
 
 test("a log that was cut says so also when its machine is lost", async () => {
@@ -265,34 +275,4 @@ test("a step that ignores being asked is forced when it is cancelled, with all i
   await expect(guest.run(order, cancel.signal)).rejects.toThrow("cancelled");
   const child = (await readFile(join(at.folder, "child"), "utf8")).trim();
   await eventually(() => !existsSync(`/proc/${child}/cwd`), 5000);
-});
-
-test("an input is whole although its connection was cut while it was sent", async () => {
-  await using at = await guestBehindWire();
-  const from = join(at.folder, "large");
-  const content = Buffer.alloc(24 * 1024 * 1024, "0123456789");
-  await writeFile(from, content);
-  let cuts = 0;
-  const onBytes = (sent: number) => {
-    if (cuts > 0 || sent < content.length / 2) return;
-    cuts += 1;
-    wire.cut();
-  };
-  await at.guest.send([{ from, to: join(at.folder, "arrived") }], onBytes, NEVER);
-  expect(cuts).toBe(1);
-  expect((await readFile(join(at.folder, "arrived"))).equals(content)).toBe(true);
-});
-
-test("artifacts are whole although their connection was cut while they came", async () => {
-  await using at = await guestBehindWire();
-  const run = `mkdir ${at.folder}/out; cd ${at.folder}/out; for i in 1 2 3 4; do head -c 6000000 /dev/zero >$i; done; seq 100 | split -l 1 - small`;
-  await at.guest.run(step(at.folder, 1, run), NEVER);
-  const collecting = at.guest.collect([`${at.folder}/out`], join(at.folder, "artifacts"), NEVER);
-  await eventually(() => existsSync(join(at.folder, "artifacts", at.folder, "out/2")), 10_000);
-  wire.cut();
-  const { artifacts, refused } = await collecting;
-  expect(refused).toEqual([]);
-  expect(artifacts).toHaveLength(104);
-  expect(new Set(artifacts.map(({ path }) => path)).size).toBe(104);
-  expect(artifacts.filter(({ bytes }) => bytes === 6_000_000)).toHaveLength(4);
 });

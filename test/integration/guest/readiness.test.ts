@@ -46,6 +46,17 @@ const UNREADY: { says: string; code: string; stage: string; behaviour: Behaviour
     },
   },
   {
+    says: "a banner that comes a byte at a time",
+    code: "guest-no-ssh",
+    stage: "banner",
+    behaviour: {
+      onConnection: (socket) => {
+        const timer = setInterval(() => socket.write("S"), 100);
+        socket.once("close", () => clearInterval(timer));
+      },
+    },
+  },
+  {
     says: "a banner and no key exchange",
     code: "guest-no-ssh",
     stage: "host key matches",
