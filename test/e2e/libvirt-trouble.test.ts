@@ -1,7 +1,13 @@
+import { execFile } from "node:child_process";
+import { connect } from "node:net";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openHostSide } from "#host/hypervisor/firewall.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
+import { isDeviceThere, isServed } from "#host/hypervisor/network-health.ts";
+import { slotNetwork } from "#host/hypervisor/slot-network.ts";
 import type { Machine, MachineOrder } from "#host/runner/ports.ts";
+import { command } from "#test/kit/command.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { QemuLibvirtd } from "#test/kit/qemu-libvirtd.ts";
 import { qemuPids, signalQemu } from "#test/kit/qemu-processes.ts";
@@ -13,6 +19,10 @@ const INSTALLATION = "dead1ab5".repeat(4);
 /** How soon a machine that died must be known to have. */
 const NOTICED_MS = 5_000;
 
+/** Of the firewall's rules. */
+const TABLE = `testbed_${INSTALLATION.slice(0, 8)}`;
+
+const ip = (...args: string[]) => promisify(execFile)("ip", args);
 const inTime = () => AbortSignal.timeout(60_000);
 
 let libvirtd: QemuLibvirtd;
@@ -123,3 +133,29 @@ test("a QEMU that hangs is told from a guest that does, and from a libvirtd that
   expect(performance.now() - startMs).toBeLessThan(30_000);
   expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([other.name]);
 });
+
+test("a machine without bridge, DHCP server and firewall is adopted with all three, and its guest is reached again", async () => {
+  const { order } = await boot();
+  const { bridge, ipv4 } = slotNetwork(INSTALLATION, 0, 0);
+  await ip("link", "delete", bridge);
+  await openHostSide(INSTALLATION);
+  await using later = new LibvirtHypervisor(libvirtd.uri);
+  const adopted = (await later.adopt({ ...order, startedAtMs: 0 }, inTime())) ?? expect.fail();
+  expect(await isDeviceThere(bridge)).toBe(true);
+  await eventually(() => isServed(ipv4.host), 5_000);
+  expect((await command("nft", ["list", "table", "inet", TABLE])).stdout).toContain("drop");
+  const [address] = await adopted.addresses(inTime());
+  await eventually(async () => await answers(address ?? ""), 60_000);
+});
+
+/** Whether the guest's SSH server takes a connection. */
+async function answers(host: string): Promise<boolean> {
+  const socket = connect({ host, port: 22, timeout: 1_000 });
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  socket.once("connect", () => resolve(true));
+  socket.once("timeout", () => resolve(false));
+  socket.once("error", () => resolve(false));
+  const isAnswered = await promise;
+  socket.destroy();
+  return isAnswered;
+}
