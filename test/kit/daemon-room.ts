@@ -65,6 +65,8 @@ export class DaemonRoom implements AsyncDisposable {
     const script = join(ROOT, "test/kit/run-paper-daemon.ts");
     const child = spawn(process.execPath, [script, host, state, url, token, crash], {
       stdio: ["ignore", "pipe", "inherit"],
+      // One thread for files, so that a fault put into its nth call comes at the nth.
+      env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
     });
     this.#children.push(child);
     await once(child.stdout, "data");

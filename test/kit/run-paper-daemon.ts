@@ -20,7 +20,10 @@ const rooms = {
 };
 const point = crashPointOf(crash);
 const book = await openAttemptBook(state);
-const changes = point === undefined ? {} : { book: crashingBook(book, point) };
+const changes = {
+  ...(point === undefined ? {} : { book: crashingBook(book, point) }),
+  die: () => process.exit(74),
+};
 const paper = await daemonOver(rooms, { host, state, url, token }, changes);
 process.on("SIGTERM", () => paper.stop());
 process.stdout.write("ready\n");

@@ -43,12 +43,17 @@ async function readWhole(path: string): Promise<Buffer> {
   return await file.readFile();
 }
 
+function wordsOf(path: string, message: string): string {
+  return `the journal ${path} cannot be written: ${message}`;
+}
+
 /** Appends lines, one after the other. Each is on the disk when its call returns. */
 class Pen {
   readonly #path: string;
   #bytes: number;
   #isNew = true;
   #before: Promise<unknown> = Promise.resolve();
+  #broken: JournalBroken | undefined;
 
   constructor(path: string, bytes: number) {
     this.#path = path;
@@ -57,7 +62,7 @@ class Pen {
 
   /**
    * A full disk is waited for: what is not noted is not done. Whatever else goes wrong may have written and may not have (fsync(2)
-   * tells of an error once), so nothing more can be believed of this journal: throws `JournalBroken`.
+   * tells of an error once), so nothing more can be believed of this journal: throws `JournalBroken`, from then on.
    */
   async write(entry: Entry | JournalHead): Promise<void> {
     const turn = this.#before.then(() => this.#writeNow(lineOf(entry)));
@@ -67,17 +72,15 @@ class Pen {
 
   async #writeNow(line: string): Promise<void> {
     for (;;) {
+      if (this.#broken !== undefined) throw this.#broken;
       try {
         await using file = await open(this.#path, this.#bytes === 0 ? "a" : "r+", 0o600);
         await this.#append(file, line);
         return;
       } catch (error) {
         const { code = "", message } = error as NodeJS.ErrnoException;
-        if (!FULL.has(code))
-          throw new JournalBroken(`the journal ${this.#path} cannot be written: ${message}`, {
-            cause: error,
-          });
-        await delay(ASK_AGAIN_MS);
+        if (FULL.has(code)) await delay(ASK_AGAIN_MS);
+        else this.#broken = new JournalBroken(wordsOf(this.#path, message), { cause: error });
       }
     }
   }
