@@ -101,6 +101,8 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
     try {
       const context = { doing: `the state of ${order.name}`, ...UNREACHABLE, signal };
       await translating(context, () => machine.look(signal));
+      // Perhaps libvirt was started just before, as when a host's daemons are upgraded together.
+      machine.lookAgain();
     } catch (error) {
       this.#machines.drop(machine);
       throw error;

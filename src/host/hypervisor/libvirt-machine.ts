@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { AdoptOrder, Machine } from "#host/runner/ports.ts";
 import { type Evidence, Fault } from "#job/fault.ts";
 import { retry } from "#lib/retry.ts";
@@ -20,6 +21,10 @@ const QEMU_LOGS = "/var/log/libvirt/qemu";
 const NEIGHBOURS_EVERY_MS = 2_000;
 const EVIDENCE_MS = 3_000;
 const SCREENSHOT_BYTES_MAX = 16 * 2 ** 20;
+
+/** How long after its start libvirtd may still find out about its machines, 3 s on an idle host; and how often it is asked. */
+const DOUBT_MS = 60_000;
+const LOOK_EVERY_MS = 1_500;
 
 /** Between two looks at a machine when libvirt was away or busy. */
 const PAUSES = { firstMs: 100, longestMs: 2_000 };
@@ -53,6 +58,7 @@ export class LibvirtMachine implements Machine {
   #isPaused = false;
   #isEndedByHost = false;
   #isLooking = false;
+  #doubtEndsMs = 0;
   #addresses: readonly string[] | undefined;
   #addressesAtMs = 0;
 
@@ -114,19 +120,17 @@ export class LibvirtMachine implements Machine {
   }
 
   /**
-   * Looks, since a stop while nobody listened sends no event, until libvirt has answered: right after its start it can be
-   * busy with another machine. Never throws.
+   * Looks, since a stop while nobody listened sends no event, and goes on looking for a while: a libvirtd that was just started
+   * has a machine as running until it has asked its QEMU, and sends no event when it finds that dead. Returns at once; twice
+   * begins the while again. Never throws.
    */
-  async lookAgain(): Promise<void> {
+  lookAgain(): void {
+    this.#doubtEndsMs = performance.now() + DOUBT_MS;
     if (this.#isLooking) return;
     this.#isLooking = true;
-    try {
-      await retry(() => this.look(this.#closing.signal), mayPass, PAUSES, this.#closing.signal);
-    } catch {
-      // Disposed, or libvirt has something against the question: events are what is left.
-    } finally {
+    void this.#lookOften().finally(() => {
       this.#isLooking = false;
-    }
+    });
   }
 
   /** Asked some times a second while a guest boots; the neighbours, for which a program is started, are looked up less often. */
@@ -188,6 +192,18 @@ export class LibvirtMachine implements Machine {
     // Of a machine that ended by itself it may say why, and is left to logrotate.
     if (isGood)
       await rm(join(QEMU_LOGS, `${this.name}.log`), { force: true }).catch(() => undefined);
+  }
+
+  async #lookOften(): Promise<void> {
+    const { signal } = this.#closing;
+    try {
+      while (!this.ended.aborted && performance.now() < this.#doubtEndsMs) {
+        await retry(() => this.look(signal), mayPass, PAUSES, signal);
+        await delay(LOOK_EVERY_MS, undefined, { signal, ref: false });
+      }
+    } catch {
+      // Disposed, or libvirt has something against the question: events are what is left.
+    }
   }
 
   /** Why the disk paused the guest, in the words of libvirt's event: the event itself went by unheard. */

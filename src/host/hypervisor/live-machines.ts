@@ -30,7 +30,7 @@ export class LiveMachines {
       // Not awaited: it waits for space, and other machines' events go on. It never throws.
       void this.#machines.get(event.domain.uuid)?.onDiskError(event.reason);
     } else if (event.kind === "reconnected" || event.kind === "overflow") {
-      for (const machine of this.#machines.values()) void machine.lookAgain();
+      for (const machine of this.#machines.values()) machine.lookAgain();
     }
   }
 }
