@@ -21,6 +21,9 @@ export type LabOptions = {
   readonly service?: string;
   /** Length of leases; default: the service's. */
   readonly lease?: string;
+  /** Marks of the daemons' disk; default: theirs. */
+  readonly diskReserve?: string;
+  readonly diskLow?: string;
   /** More environment of daemons. */
   readonly env?: Readonly<Record<string, string>>;
   /** More keys of the hosts' configuration. */
@@ -101,6 +104,8 @@ export class Lab implements AsyncDisposable {
     const token = join(this.folder, `${name}.token`);
     if (!isEmbedded) await this.#token(name, "host", token);
     const own = join(this.folder, `${name}-service.yaml`);
+    const { diskReserve, diskLow } = this.#options;
+    const disk = diskReserve === undefined ? {} : { diskReserve, diskLow };
     await writeFile(own, `state: ${this.#service}\nlisten: []\n`);
     await writeFile(
       config,
@@ -109,7 +114,7 @@ export class Lab implements AsyncDisposable {
         state,
         service,
         ...(isEmbedded ? { serviceConfig: own } : { token }),
-        capacity: { slots, cpus: 16, load: 1000 },
+        capacity: { slots, cpus: 16, load: 1000, ...disk },
         machines: {
           acceleration: "tcg",
           emulation: "allowed",

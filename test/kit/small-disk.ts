@@ -7,18 +7,24 @@ const call = promisify(execFile);
 
 const MIB = 2 ** 20;
 
-type SmallDisk = {
+/** A file system that can be filled. */
+export type SmallDisk = {
   readonly path: string;
   freeMiB(): Promise<number>;
   /** It becomes larger or smaller, until about so much of it is free. */
   leave(freeMiB: number): Promise<void>;
 };
 
-/** A file system of so many MiB, really full when it is full; needs root. Unmounted and removed when it is disposed. */
-export async function smallDisk(mib: number): Promise<SmallDisk & AsyncDisposable> {
-  const scratch = await scratchFolder();
-  const { path } = scratch;
+/**
+ * A file system of so many MiB, really full when it is full, on a folder that is there or on one of its own; needs root. Unmounted when
+ * it is disposed.
+ */
+export async function smallDisk(mib: number, at?: string): Promise<SmallDisk & AsyncDisposable> {
+  await using scope = new AsyncDisposableStack();
+  const path = at ?? scope.use(await scratchFolder()).path;
   await call("mount", ["-t", "tmpfs", "-o", `size=${mib}m,mode=755`, "testbed-test", path]);
+  scope.defer(async () => void (await call("umount", [path])));
+  const kept = scope.move();
   return {
     path,
     freeMiB: async () => {
@@ -30,9 +36,6 @@ export async function smallDisk(mib: number): Promise<SmallDisk & AsyncDisposabl
       const bytes = (blocks - bfree) * bsize + freeMiB * MIB;
       await call("mount", ["-o", `remount,size=${Math.ceil(bytes / 1024)}k`, path]);
     },
-    async [Symbol.asyncDispose]() {
-      await call("umount", [path]);
-      await scratch[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
   };
 }

@@ -1,15 +1,16 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { machineName } from "#job/machine-name.ts";
 import type { Phase } from "#job/phase.ts";
-import { ChaosProxy } from "#test/kit/chaos-proxy.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { Lab, type LabOptions, stateOf } from "#test/kit/lab.ts";
 import { LibvirtGate } from "#test/kit/libvirt-gate.ts";
 import type { OwnLibvirt } from "#test/kit/own-libvirt.ts";
 import { qemuOf } from "#test/kit/processes.ts";
+import { type SmallDisk, smallDisk } from "#test/kit/small-disk.ts";
+import type { Running } from "#test/kit/testbed.ts";
 import { countingStep } from "./counting.ts";
 import { attemptsOf, type DrilledJob, type Expected } from "./expected.ts";
 import { Foreign } from "./foreign.ts";
@@ -24,13 +25,17 @@ export const HOST = "drill";
 /** What a row may change of its stage. */
 export type StageOptions = Pick<LabOptions, "lease" | "env"> & {
   readonly slots?: number;
+  /** The host's state folder is a file system of its own, so large. */
+  readonly diskMiB?: number;
   /** Between the host and libvirt, to stop a call in a moment. */
   readonly isGated?: true;
-  /** Between the hosts and the service. */
-  readonly isStormy?: true;
 };
 
-type Between = { readonly gate: LibvirtGate | undefined; readonly proxy: ChaosProxy | undefined };
+type Around = {
+  readonly gate: LibvirtGate | undefined;
+  readonly disk: SmallDisk | undefined;
+  readonly scope: AsyncDisposableStack;
+};
 
 const PHASE_MS = 120_000;
 
@@ -47,41 +52,46 @@ export class MachineStage implements AsyncDisposable {
   readonly #foreign: Foreign;
   readonly #jobs: DrilledJob[] = [];
   readonly #told: ToldByLab;
-  readonly #between: Between;
+  readonly #around: Around;
 
-  private constructor(lab: Lab, libvirt: OwnLibvirt, foreign: Foreign, between: Between) {
+  private constructor(lab: Lab, libvirt: OwnLibvirt, foreign: Foreign, around: Around) {
     this.lab = lab;
     this.libvirt = libvirt;
     this.#foreign = foreign;
-    this.#between = between;
+    this.#around = around;
     this.#told = toldByLab(lab);
   }
 
   static async open(
     folder: string,
     libvirt: OwnLibvirt,
-    { slots = 2, isGated, isStormy, ...options }: StageOptions = {},
+    { slots = 2, isGated, diskMiB, ...options }: StageOptions = {},
   ): Promise<MachineStage> {
+    await using scope = new AsyncDisposableStack();
     const foreign = await Foreign.make(libvirt);
-    const gate = isGated && (await LibvirtGate.open(join(folder, "libvirt"), libvirt.socket));
-    const path = join(folder, "network");
-    const proxy = isStormy && (await ChaosProxy.open({ path }, { path: Lab.socketIn(folder) }));
+    const gate = isGated && scope.use(await LibvirtGate.open(join(folder, "gate"), libvirt.socket));
+    const disk = diskMiB === undefined ? undefined : scope.use(await hostDisk(diskMiB));
     const lab = await Lab.open(folder, [HOST], slots, {
       ...options,
+      ...(disk === undefined ? {} : { diskReserve: "256MiB", diskLow: "16MiB" }),
       libvirt: gate?.uri ?? libvirt.uri,
-      ...(isStormy ? { service: path } : {}),
     });
-    return new MachineStage(lab, libvirt, foreign, { gate, proxy });
+    return new MachineStage(lab, libvirt, foreign, { gate, disk, scope: scope.move() });
   }
 
   /** Only of a stage that is gated. */
   get gate(): LibvirtGate {
-    return this.#between.gate ?? expect.fail("the stage is not gated");
+    return this.#around.gate ?? expect.fail("the stage is not gated");
   }
 
-  /** Only of a stage that is stormy. */
-  get proxy(): ChaosProxy {
-    return this.#between.proxy ?? expect.fail("the stage is not stormy");
+  /** Only of a stage with a disk of its own. */
+  get disk(): SmallDisk {
+    return this.#around.disk ?? expect.fail("the stage has no disk of its own");
+  }
+
+  /** The host's daemon. */
+  get daemon(): Running {
+    return this.lab.running.get(HOST) ?? expect.fail("the daemon does not run");
   }
 
   get jobs(): readonly DrilledJob[] {
@@ -203,12 +213,22 @@ export class MachineStage implements AsyncDisposable {
   /** Ends all processes; fails when one of them does not end as it should. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.lab[Symbol.asyncDispose]();
-    await this.#between.gate?.[Symbol.asyncDispose]();
-    await this.#between.proxy?.[Symbol.asyncDispose]();
+    await this.#around.scope[Symbol.asyncDispose]();
   }
 
   async #isIn(job: string, phase: Phase, attempt: number): Promise<boolean> {
     const noted = await phaseOnDisk(this.folderOf(job, attempt));
     return (noted ?? (await this.#told.detail(job))?.phase) === phase;
   }
+}
+
+/** The host's state folder as a file system of its own: the same installation as without it, whose networks are known. */
+async function hostDisk(mib: number): Promise<SmallDisk & AsyncDisposable> {
+  const state = stateOf(HOST);
+  const file = join(state, "installation");
+  await mkdir(state, { recursive: true });
+  const installation = await readFile(file).catch(() => undefined);
+  const disk = await smallDisk(mib, state);
+  if (installation !== undefined) await writeFile(file, installation);
+  return disk;
 }

@@ -189,8 +189,15 @@ export const SECTION_A: readonly Row[] = [
   {
     id: "F-26",
     phase: "running",
-    fault: "an upgrade, and a step back",
-    notTried: "to be named",
+    fault: "an upgrade over what the released version left, and a service of another version",
+    where: "fakes",
+    provenBy: [
+      { file: "test/integration/daemon/upgrade.test.ts", test: "*" },
+      {
+        file: "test/unit/state/attempt-journal.test.ts",
+        test: "times of an earlier boot are known as such, and a newer format is not touched",
+      },
+    ],
   },
   {
     id: "A-two",

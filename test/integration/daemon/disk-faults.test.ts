@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { DaemonRoom } from "#test/kit/daemon-room.ts";
 import { eventually } from "#test/kit/eventually.ts";
-import { faultyCalls } from "#test/kit/faulty-calls.ts";
+import { syscallFaults } from "#test/kit/syscall-faults.ts";
 
 let room: DaemonRoom;
 beforeEach(async () => {
@@ -21,7 +21,7 @@ test("a daemon ends at once when its disk cannot say whether it has a journal's 
   ]);
   await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
   {
-    await using _ = await faultyCalls(child, "fdatasync:error=EIO:when=1");
+    await using _ = await syscallFaults(child.pid ?? 0, "fdatasync:error=EIO:when=1");
     await writeFile(mark, "");
     if (child.exitCode === null) await once(child, "exit");
   }
@@ -38,7 +38,7 @@ test("a daemon ends at once when its disk cannot say whether it has a journal's 
 test("an attempt waits where the disk has no room for its journal, and goes on when there is some", async () => {
   const child = await room.spawn("lab-1");
   {
-    await using _ = await faultyCalls(child, "pwrite64:error=ENOSPC:when=4..8");
+    await using _ = await syscallFaults(child.pid ?? 0, "pwrite64:error=ENOSPC:when=4..8");
     const job = await room.submit(["echo one", "echo two"]);
     const detail = await room.settled(job);
     expect(detail.verdict).toBe("passed");
@@ -52,7 +52,7 @@ test("an attempt waits where the disk has no room for its journal, and goes on w
 test("a slow disk makes an attempt slow, and loses no lease", async () => {
   const child = await room.spawn("lab-1");
   {
-    await using _ = await faultyCalls(child, "fdatasync:delay_enter=700000");
+    await using _ = await syscallFaults(child.pid ?? 0, "fdatasync:delay_enter=700000");
     const job = await room.submit(["echo one"]);
     const detail = await room.settled(job);
     expect(detail.verdict).toBe("passed");
