@@ -9,10 +9,6 @@ export const PROBLEMS = {
   malformed: { status: 400, title: "the request is not well formed" },
   unauthenticated: { status: 401, title: "the token is missing, unknown or revoked" },
   forbidden: { status: 403, title: "the token's role does not allow this" },
-  "other-version": {
-    status: 404,
-    title: "this service speaks another version of the protocol",
-  },
   "not-found": { status: 404, title: "there is no such thing, or it is somebody else's" },
   "method-not-allowed": { status: 405, title: "this path does not know the method" },
   "too-slow": { status: 408, title: "the request took too long to arrive" },
@@ -32,6 +28,7 @@ export const PROBLEMS = {
   "too-many": { status: 429, title: "too many requests" },
   "headers-too-large": { status: 431, title: "the request's headers are too large" },
   bug: { status: 500, title: "the service itself went wrong" },
+  "other-version": { status: 501, title: "this service speaks another version of the protocol" },
   unavailable: { status: 503, title: "the service cannot answer now; ask again" },
   full: { status: 507, title: "the service has no room for more" },
   "over-quota": { status: 507, title: "that is more than may be kept of one submitter or attempt" },
