@@ -40,7 +40,7 @@ export async function regainMachine(work: Work, signal: AbortSignal): Promise<St
       "this host was booted while the attempt ran, and its machine is gone",
     );
   }
-  const found = past.machine && (await find(work, past.machine, name, signal));
+  const found = past.machine && (await find(work, past.machine, name));
   if (found !== undefined) return found;
   if (isBefore("booting", chronicle.phase)) {
     scope.defer(remove);
@@ -62,7 +62,6 @@ async function find(
   work: Work,
   { image, acceleration }: NonNullable<Past["machine"]>,
   name: string,
-  signal: AbortSignal,
 ): Promise<Stand | undefined> {
   const { house, order, chronicle, scope } = work;
   const { state, hypervisor } = house;
@@ -75,10 +74,12 @@ async function find(
   const startedMs = chronicle.since("booting") ?? uptimeMs();
   const startedAtMs = performance.now() - (uptimeMs() - startedMs);
   const about = { identity, name, folder, slot, acceleration, startedAtMs };
+  // An attempt that is to end needs its machine as well: who else would take it down?
+  const heedless = new AbortController().signal;
   const machine = await whileLibvirtIsAway(
     work,
-    () => hypervisor.adopt(about, signal),
-    signal,
+    () => hypervisor.adopt(about, heedless),
+    heedless,
   ).catch(async (error: unknown) => {
     await using _ = place;
     await place.leaveToSweep();

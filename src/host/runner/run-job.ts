@@ -119,7 +119,9 @@ async function enterGuest(work: Work, stand: Stand, alive: AbortSignal): Promise
   const { house, listener, journal, chronicle } = work;
   const { machine, access, image } = stand;
   const place = journal.past.guest;
-  if (place !== undefined) return await house.guests.resume({ machine, access, place }, alive);
+  // Also for an attempt that is to end: what its guest has made may still come home.
+  if (place !== undefined)
+    return await house.guests.resume({ machine, access, place }, machine.ended);
   const onRequirement = (requirement: string, now: "waiting" | "met", elapsedMs: number) => {
     if (now === "met") chronicle.mark(requirement, machine.startedAtMs);
     listener.requirement(requirement, now, elapsedMs);

@@ -6,6 +6,7 @@ import { admit } from "#host/runner/admission.ts";
 import { type Entry, type Journal, type Past, pastOf } from "#host/runner/journal.ts";
 import { Fault } from "#job/fault.ts";
 import type { Phase } from "#job/phase.ts";
+import { Ended } from "#job/verdict.ts";
 import { uptimeMs } from "#lib/host-boot.ts";
 import { PAPER_IMAGE } from "#test/kit/orders.ts";
 import { paperHouse, step } from "#test/kit/paper-house.ts";
@@ -175,5 +176,16 @@ test("a machine that was started although libvirt's answer was lost is taken as 
   const report = await house.run({}, { libvirtPatienceSeconds: 10 });
   expect(report.verdict).toEqual({ kind: "passed" });
   expect(boots).toBe(1);
+  await expectClean(house);
+});
+
+test("an attempt that was cancelled while nobody was there takes its machine up, and down", async () => {
+  const house = await open();
+  await leftMachine(house);
+  const signal = AbortSignal.abort(new Ended("cancelled", "not needed"));
+  const journal = journalOf(pastOf(entriesUpTo("connecting"), false));
+  const report = await house.run({}, { journal, signal });
+  expect(report.verdict).toEqual({ kind: "cancelled", why: "not needed" });
+  expect(report.leaks).toEqual([]);
   await expectClean(house);
 });
