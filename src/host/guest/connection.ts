@@ -4,6 +4,7 @@ import ssh2, { type ClientChannel } from "ssh2";
 import { Exec, type ExecEnd } from "./channel.ts";
 import { decryptsAtOnce, gatherWrites, keepKeyObjects } from "./fast-packets.ts";
 import { lendReads } from "./frugal-socket.ts";
+import { hearSignsOfLife } from "./signs-of-life.ts";
 import { ConnectionLost, LoginRefused, WrongHostKey } from "./ssh-errors.ts";
 
 /** Who we are to the guest, and who it must be to us. */
@@ -118,6 +119,7 @@ export class SshConnection implements Disposable {
         },
       });
       await promise;
+      hearSignsOfLife(client, socket);
       return connection;
     } catch (error) {
       socket.destroy();
