@@ -19,6 +19,19 @@ const WHILE_RUNNING: readonly {
     verdict: { kind: "broken", fault: { code: "guest-panicked" } },
   },
   {
+    name: "panics and would boot again by itself",
+    run: "echo before; sync; echo 1 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger; sleep 100",
+    exitCode: 3,
+    verdict: { kind: "broken", fault: { code: "guest-panicked" } },
+  },
+  {
+    name: "boots again mid-step",
+    run: "echo before; sleep 1; reboot -f; sleep 100",
+    exitCode: 3,
+    verdict: { kind: "broken", fault: { code: "guest-runner-lost" } },
+    log: /^before\n$/,
+  },
+  {
     name: "powers itself off",
     run: "echo before; poweroff -f; sleep 100",
     exitCode: 3,
