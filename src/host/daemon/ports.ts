@@ -134,7 +134,7 @@ export interface AttemptFolder {
   journal(): Promise<AttemptJournal | Error>;
   /** The verdict, when the attempt has one. */
   verdict(): Promise<VerdictReport | undefined>;
-  /** Notes the verdict. The first one counts. */
+  /** Notes the verdict. The first one counts. Waits for room on a full disk; throws `JournalBroken`. */
   settle(report: VerdictReport): Promise<void>;
   /** The service has everything: removes the folder. Twice is safe. */
   forget(): Promise<void>;

@@ -40,8 +40,7 @@ const LIBVIRT_PATIENCE_SECONDS = 300;
 /**
  * One leased attempt, from its inputs to its report, or from where an earlier daemon left it; the logs go to the service meanwhile. The
  * lease's end, whoever's doing, ends the attempt. When `stop` aborts it stands still and this never returns: the next daemon goes on.
- * The report is in the attempt's folder when this returns. Throws `JournalBroken`, and nothing else but for a disk that does not
- * take the report.
+ * The report is in the attempt's folder when this returns. Throws `JournalBroken`, and nothing else.
  */
 export async function runLease(
   bench: Workbench,

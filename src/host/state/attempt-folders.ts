@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { AttemptBook, AttemptFolder } from "#host/daemon/ports.ts";
+import { type AttemptBook, type AttemptFolder, JournalBroken } from "#host/daemon/ports.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { syncFolder, writeAtomically } from "#lib/atomic-file.ts";
 import { makeFolders } from "#lib/make-folders.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import { openAttemptJournal } from "./attempt-journal.ts";
 import { JournalDamaged } from "./journal-text.ts";
+import { whenRoom } from "./when-room.ts";
 
 /** Every name in an attempt's folder. */
 export const NAMES = {
@@ -112,7 +113,7 @@ function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
   const path = join(folder, name);
   let damage: JournalDamaged | undefined;
   const setAside = async (why: string) => {
-    await writeAtomically(join(path, NAMES.setAside), `${why}\n`, 0o600);
+    await whenRoom(() => writeAtomically(join(path, NAMES.setAside), `${why}\n`, 0o600));
     await rm(join(path, NAMES.inputs), { recursive: true, force: true });
   };
   return {
@@ -134,7 +135,12 @@ function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
     async settle(report) {
       const file = join(path, NAMES.verdict);
       if ((await readJson(file)) !== undefined) return;
-      await writeAtomically(file, `${JSON.stringify(report)}\n`, 0o600);
+      const text = `${JSON.stringify(report)}\n`;
+      await whenRoom(() => writeAtomically(file, text, 0o600)).catch((cause: Error) => {
+        throw new JournalBroken(`the verdict ${file} cannot be written: ${cause.message}`, {
+          cause,
+        });
+      });
     },
     async forget() {
       if (damage !== undefined) return await setAside(`its journal is damaged: ${damage.message}`);

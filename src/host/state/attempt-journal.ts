@@ -1,6 +1,5 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { type AttemptJournal, JournalBroken } from "#host/daemon/ports.ts";
 import { type Entry, pastOf } from "#host/runner/journal.ts";
 import { syncFolder } from "#lib/atomic-file.ts";
@@ -12,12 +11,10 @@ import {
   lineOf,
   readJournalText,
 } from "./journal-text.ts";
+import { whenRoom } from "./when-room.ts";
 
 /** An attempt has two dozen entries of some hundred bytes; a step's result is the longest. */
 const BYTES_MAX = 16 * 2 ** 20;
-
-const FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
-const ASK_AGAIN_MS = 1_000;
 
 /**
  * Opens the journal of an attempt at `path`, made when it is missing. Only ever appended to, so there is nothing to recover but a last
@@ -71,18 +68,14 @@ class Pen {
   }
 
   async #writeNow(line: string): Promise<void> {
-    for (;;) {
-      if (this.#broken !== undefined) throw this.#broken;
-      try {
-        await using file = await open(this.#path, this.#bytes === 0 ? "a" : "r+", 0o600);
-        await this.#append(file, line);
-        return;
-      } catch (error) {
-        const { code = "", message } = error as NodeJS.ErrnoException;
-        if (FULL.has(code)) await delay(ASK_AGAIN_MS);
-        else this.#broken = new JournalBroken(wordsOf(this.#path, message), { cause: error });
-      }
-    }
+    if (this.#broken !== undefined) throw this.#broken;
+    await whenRoom(async () => {
+      await using file = await open(this.#path, this.#bytes === 0 ? "a" : "r+", 0o600);
+      await this.#append(file, line);
+    }).catch((cause: Error) => {
+      this.#broken = new JournalBroken(wordsOf(this.#path, cause.message), { cause });
+      throw this.#broken;
+    });
   }
 
   async #append(file: FileHandle, line: string): Promise<void> {

@@ -1,6 +1,7 @@
+import { watch } from "node:fs";
 import { mkdir, readdir, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { keepHostInOrder, type UpkeepConfig } from "#cli/daemon/daemon-upkeep.ts";
 import { defaultsOf } from "#config/config-value.ts";
 import { daemonConfigSchema } from "#config/daemon-config.ts";
@@ -106,4 +107,42 @@ test("a short disk costs what waits for the service its long logs and then its a
   expect(told.flatMap(({ fields }) => Object.keys(fields))).toEqual(
     expect.arrayContaining(["evidence", "logs", "artifacts", "durationMs", "freedBytes"]),
   );
+});
+
+test("a disk without a byte left holds up what runs and takes nothing new; with room again both jobs pass, at the first attempt", {
+  timeout: 60_000,
+}, async () => {
+  await using disk = await smallDisk(512);
+  await using room = await DaemonRoom.open();
+  const state = room.stateOf("lab-1");
+  await mkdir(dirname(state), { recursive: true });
+  await symlink(disk.path, state);
+  const paper = await room.start("lab-1", { parts: { limits: LIMITS } });
+  const mark = join(room.service.folder, "mark");
+  const runs = await room.submit(steps(mark, "true"), { attempts: 1 });
+  await eventually(async () => (await room.log(runs)).includes("| begun"), 10_000);
+  const folder = join(state, "attempts", `${runs}-1`);
+  const tries = new Set<string>();
+  const watching = watch(folder, (_, name) => {
+    if (name?.startsWith("verdict.json.")) tries.add(name);
+  });
+  onTestFinished(() => watching.close());
+  await disk.leave(0);
+  await paper.daemon.resume();
+  await eventually(async () => (await paper.daemon.status()).state === "holding", 10_000);
+  await writeFile(mark, "");
+  const waits = await room.submit(["echo later"], { attempts: 1 });
+  await eventually(async () => (await room.show(waits)).waiting !== undefined, 10_000);
+  // Its step is over, and there is no room for its verdict: it is tried again and again, and the attempt stands still meanwhile.
+  await eventually(() => tries.size > 1, 10_000);
+  expect((await room.show(runs)).state).toBe("running");
+  expect(await readdir(folder)).not.toContain("verdict.json");
+  await disk.leave(400);
+  for (const job of [runs, waits]) {
+    const detail = await room.settled(job);
+    expect(detail).toMatchObject({ verdict: "passed", attemptList: [{ number: 1 }] });
+    expect(detail.attemptList).toHaveLength(1);
+  }
+  expect(await room.log(runs, "step-1")).toBe("begun\n");
+  expect(paper.lines.filter(({ level }) => level === "error")).toEqual([]);
 });
