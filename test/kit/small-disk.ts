@@ -23,7 +23,8 @@ export async function smallDisk(mib: number, at?: string): Promise<SmallDisk & A
   await using scope = new AsyncDisposableStack();
   const path = at ?? scope.use(await scratchFolder()).path;
   await call("mount", ["-t", "tmpfs", "-o", `size=${mib}m,mode=755`, "testbed-test", path]);
-  scope.defer(async () => void (await call("umount", [path])));
+  // A test that failed may still have somebody at work there.
+  scope.defer(async () => void (await call("umount", ["--lazy", path])));
   const kept = scope.move();
   return {
     path,

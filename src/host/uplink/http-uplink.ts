@@ -32,6 +32,8 @@ export class HttpUplink implements Uplink {
   readonly #logs: LogSender;
   readonly #pauses: Pauses;
   #trouble: string | undefined;
+  /** The service of testbed 0.1.0 refuses words that it does not know, and this one is for people. */
+  #knowsHold = true;
 
   /** `onTrouble` hears when the service is away, and undefined when it is back. */
   constructor(
@@ -51,10 +53,21 @@ export class HttpUplink implements Uplink {
 
   async take(request: LeaseRequest, signal: AbortSignal): Promise<Grant | undefined> {
     const waitMs = request.waitSeconds * 1000;
-    const ask = async () => {
-      return checkGrant(await this.#client.json("takeLease", { json: request, waitMs, signal }));
-    };
-    return await this.#untilTaken(ask, signal);
+    const ask = async (json: LeaseRequest) =>
+      checkGrant(await this.#client.json("takeLease", { json, waitMs, signal }));
+    const { hold, ...plain } = request;
+    if (hold === undefined || !this.#knowsHold)
+      return await this.#untilTaken(() => ask(plain), signal);
+    return await this.#untilTaken(async () => {
+      try {
+        return await ask(request);
+      } catch (error) {
+        if (!(error instanceof Refused) || error.slug !== "invalid") throw error;
+        const grant = await ask(plain);
+        this.#knowsHold = false;
+        return grant;
+      }
+    }, signal);
   }
 
   async renew(lease: string, request: RenewRequest, signal: AbortSignal): Promise<RenewReply> {

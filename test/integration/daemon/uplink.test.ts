@@ -64,6 +64,17 @@ test.for([
   await expect(uplink.renew(LEASE, RENEWAL, signal)).rejects.toBeInstanceOf(Fenced);
 });
 
+test("a service that does not know why a host takes nothing is asked without that, from then on", async () => {
+  const { uplink, heard, troubles } = await uplinkTo(({ body }) =>
+    body.includes('"hold"') ? problem(422, "invalid") : { status: 204 },
+  );
+  const request = asking("lab-1", { hold: "it is drained" });
+  expect(await uplink.take(request, signal)).toBeUndefined();
+  expect(await uplink.take(request, signal)).toBeUndefined();
+  expect(heard.map(({ body }) => body.includes('"hold"'))).toEqual([true, false, false]);
+  expect(troubles).toEqual([]);
+});
+
 test("what a service always goes wrong on is given up in the end", async () => {
   const { uplink, heard } = await uplinkTo(() => problem(500, "bug"));
   await expect(uplink.report(LEASE, report({ kind: "passed" }), signal)).rejects.toBeInstanceOf(
