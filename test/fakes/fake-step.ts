@@ -76,7 +76,9 @@ export class FakeStep {
       endGroup(child.pid);
     };
     const limit = (seconds: number, why: Why) =>
-      seconds === Infinity ? undefined : setTimeout(() => this.#kill(why), seconds * 1000);
+      seconds === Infinity
+        ? undefined
+        : setTimeout(() => this.#kill(why), Math.max(0, seconds * 1000));
     const timeout = limit(
       Math.min(step.timeoutSeconds ?? Infinity, attemptSecondsLeft),
       "timed-out",
