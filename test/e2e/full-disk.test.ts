@@ -7,7 +7,7 @@ import { connectLibvirt } from "#libvirt/client.ts";
 import { command } from "#test/kit/command.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { TEST_STATE } from "#test/kit/house.ts";
-import { QemuLibvirtd } from "#test/kit/qemu-libvirtd.ts";
+import { OwnLibvirt } from "#test/kit/own-libvirt.ts";
 import { realOrder } from "#test/kit/real-orders.ts";
 
 /** An installation that exists only in this test. */
@@ -17,7 +17,7 @@ const inTime = () => AbortSignal.timeout(60_000);
 test("a guest that a full disk paused while nobody listened goes on once it is adopted and there is space", async () => {
   await using disk = await smallDisk(96);
   // After the disk is mounted: it sees the mounts of the time when it starts.
-  await using libvirtd = await QemuLibvirtd.start();
+  await using libvirtd = await OwnLibvirt.start();
   const order = await realOrder(disk.path, INSTALLATION, 0);
   await disk.fill();
   await using first = new LibvirtHypervisor(libvirtd.uri);

@@ -9,7 +9,7 @@ import { slotNetwork } from "#host/hypervisor/slot-network.ts";
 import type { Machine, MachineOrder } from "#host/runner/ports.ts";
 import { command } from "#test/kit/command.ts";
 import { eventually } from "#test/kit/eventually.ts";
-import { QemuLibvirtd } from "#test/kit/qemu-libvirtd.ts";
+import { OwnLibvirt } from "#test/kit/own-libvirt.ts";
 import { qemuPids, signalQemu } from "#test/kit/qemu-processes.ts";
 import { realOrder } from "#test/kit/real-orders.ts";
 
@@ -25,10 +25,10 @@ const TABLE = `testbed_${INSTALLATION.slice(0, 8)}`;
 const ip = (...args: string[]) => promisify(execFile)("ip", args);
 const inTime = () => AbortSignal.timeout(60_000);
 
-let libvirtd: QemuLibvirtd;
+let libvirtd: OwnLibvirt;
 let hypervisor: LibvirtHypervisor;
 beforeEach(async () => {
-  libvirtd = await QemuLibvirtd.start();
+  libvirtd = await OwnLibvirt.start();
   hypervisor = new LibvirtHypervisor(libvirtd.uri);
 });
 afterEach(async () => {
@@ -47,13 +47,13 @@ test("libvirtd is killed under a machine: what was asked fails, the machine goes
   const { order, machine } = await boot();
   await libvirtd.signal("SIGSTOP");
   const asked = hypervisor.list(INSTALLATION, inTime()).catch((error: unknown) => error);
-  await libvirtd.signal("SIGKILL");
+  await libvirtd.kill();
   expect(await asked).toMatchObject({ code: "libvirt-unreachable" });
   expect(await qemuPids(order.name)).toHaveLength(1);
   const before = await machine.console.size();
   await eventually(async () => (await machine.console.size()) > before, 30_000);
 
-  await libvirtd.restart();
+  await libvirtd.begin();
   expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([order.name]);
   expect(machine.ended.aborted).toBe(false);
   await using second = (await boot(1)).machine;
@@ -69,9 +69,9 @@ test("libvirtd is killed under a machine: what was asked fails, the machine goes
 
 test("a machine that dies while libvirtd is down is known to have, by who held it and by who adopts it", async () => {
   const { order, machine } = await boot();
-  await libvirtd.signal("SIGKILL");
+  await libvirtd.kill();
   await signalQemu(order.name, "SIGKILL");
-  await libvirtd.restart();
+  await libvirtd.begin();
   await eventually(() => machine.ended.aborted, NOTICED_MS);
   expect(machine.ended.reason).toMatchObject({ code: "machine-crashed" });
   await using later = new LibvirtHypervisor(libvirtd.uri);
@@ -95,9 +95,9 @@ test("a machine that dies while libvirtd hangs is known to have once libvirtd go
 
 test("a teardown that finds libvirtd killed waits for the next one, and leaves nothing", async () => {
   const { order, machine } = await boot();
-  await libvirtd.signal("SIGKILL");
+  await libvirtd.kill();
   const teardown = machine[Symbol.asyncDispose]();
-  await libvirtd.restart();
+  await libvirtd.begin();
   await teardown;
   expect(await qemuPids(order.name)).toEqual([]);
   expect(await hypervisor.list(INSTALLATION, inTime())).toEqual([]);
@@ -124,9 +124,9 @@ test("a QEMU that hangs is told from a guest that does, and from a libvirtd that
   expect(await machine.evidence()).toMatchObject({ machineState: "running" });
 
   // A libvirtd that is started again has to find a machine whose QEMU says nothing, and may not stumble over it.
-  await libvirtd.signal("SIGKILL");
+  await libvirtd.kill();
   expect(await machine.isHung()).toBe(false);
-  await libvirtd.restart();
+  await libvirtd.begin();
   expect((await hypervisor.list(INSTALLATION, inTime())).length).toBe(2);
   const startMs = performance.now();
   await machine[Symbol.asyncDispose]();
