@@ -38,7 +38,7 @@ export default defineConfig({
       tier("integration", 60_000, false),
       tier("e2e", 300_000, false),
       tier("drills", 600_000, false, "test/e2e/drills/{fakes,machines}.drill.ts"),
-      tier("soak", 86_400_000, false, "test/e2e/drills/soak.drill.ts"),
+      tier("soak", 86_400_000, false, "test/e2e/drills/{soak,soak-power}.drill.ts"),
     ],
   },
 });

@@ -1,4 +1,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { eventually } from "./eventually.ts";
+
+const END_MS = 10_000;
 
 /** The processes of this host whose command line says all of these words, by their numbers. */
 export async function processesOf(...words: readonly string[]): Promise<readonly number[]> {
@@ -37,6 +40,35 @@ export async function openBy(pid: number): Promise<readonly string[]> {
   const names = await readdir(`/proc/${pid}/fd`);
   const links = names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => ""));
   return (await Promise.all(links)).filter((link) => link !== "");
+}
+
+/** Ends everything that uses files below a folder, or names it on its command line; it is really over when this returns. */
+export async function endAllOf(folder: string): Promise<void> {
+  const uses = async (pid: number) => {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
+    const open = await openBy(pid).catch(() => []);
+    return pid !== process.pid && [command, cwd, ...open].some((word) => word.includes(folder));
+  };
+  const left = async () => {
+    const pids = await numbers();
+    const all = await Promise.all(pids.map(async (pid) => ((await uses(pid)) ? [pid] : [])));
+    return all.flat();
+  };
+  await eventually(async () => {
+    const pids = await left();
+    for (const pid of pids) kill(pid);
+    return pids.length === 0;
+  }, END_MS);
+}
+
+/** One that is over by now is as good as killed. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 async function numbers(): Promise<readonly number[]> {

@@ -21,7 +21,7 @@ const PROJECTS = ["unit", "contract", "integration", "e2e", "drills"] as const;
 
 /** The tests that a row is: its own drill, or those elsewhere that prove it. */
 function testsOf(row: Row): readonly { readonly file: string; readonly name: string }[] {
-  if ("notTried" in row || row.isLong) return [];
+  if ("notTried" in row) return [];
   if ("provenBy" in row) return row.provenBy.map(({ file, test }) => ({ file, name: test }));
   return [{ file: "machines" in row ? DRILLS.machines : DRILLS.fakes, name: titleOf(row) }];
 }

@@ -29,8 +29,6 @@ export type Row = {
   readonly fault: string;
   /** Also part of npm test. */
   readonly isCore?: true;
-  /** Minutes, not seconds: only in npm run soak. */
-  readonly isLong?: true;
 } & Deed;
 
 /** What a row is called as a test, and in the table. */
@@ -40,7 +38,6 @@ export function titleOf({ id, phase, fault }: Row): string {
 
 /** Where a row is tried, in a word. */
 export function whereOf(row: Row): Where | "not tried" {
-  if (row.isLong) return "machines";
   if ("machines" in row) return "machines";
   if ("fakes" in row) return "fakes";
   return "provenBy" in row ? row.where : "not tried";

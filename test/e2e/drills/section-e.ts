@@ -119,7 +119,7 @@ export const SECTION_E: readonly Row[] = [
     id: "F-70",
     phase: "any",
     fault: "the power goes while things are written down",
-    notTried: "to be named",
+    notTried: "takes long: npm run soak -- F-70",
   },
   {
     id: "F-71",

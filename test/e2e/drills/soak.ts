@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runTests } from "#test/kit/run-tests.ts";
 import { soakEnvironment } from "#test/kit/soak-request.ts";
-import { readSoak, SOAK_HELP, SoakUsage } from "./soak/order.ts";
+import { readSoak, SOAK_HELP, SOAKS, SoakUsage } from "./soak/order.ts";
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -26,7 +26,8 @@ async function main(args: readonly string[]): Promise<number> {
 async function run(name: string, order: object): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "testbed-soak-"));
   const summaryPath = join(folder, "summary");
-  const choice = { project: "soak", files: ["test/e2e/drills/soak.drill.ts"], names: [name] };
+  const file = SOAKS[name]?.isPaper ? "soak-power.drill.ts" : "soak.drill.ts";
+  const choice = { project: "soak", files: [`test/e2e/drills/${file}`], names: [name] };
   const [test] = await runTests(choice, soakEnvironment({ order, summaryPath }));
   const summary = await readFile(summaryPath, "utf8").catch(() => `soak ${name}: ${test?.says}\n`);
   await rm(folder, { recursive: true, force: true });

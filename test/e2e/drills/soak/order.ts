@@ -19,9 +19,11 @@ export type SoakOrder = {
   readonly secondsMax: number;
 };
 
+type Lengths = Omit<SoakOrder, "seed">;
+
 /** The soaks there are, with what they are made of unless the command line says otherwise. */
 export const SOAKS: Readonly<
-  Record<string, { readonly says: string; readonly order: Omit<SoakOrder, "seed"> }>
+  Record<string, { readonly says: string; readonly isPaper?: true; readonly order: Lengths }>
 > = {
   storm: {
     says: "kill -9 of daemon, service and libvirtd at random while jobs run, four at once",
@@ -45,6 +47,19 @@ export const SOAKS: Readonly<
       atOnce: 2,
       secondsMin: 3,
       secondsMax: 20,
+    },
+  },
+  "F-70": {
+    says: "50 power cuts of the disk under a daemon that writes down what it does; machines on paper",
+    isPaper: true,
+    order: {
+      kills: 50,
+      victims: [],
+      pauseSeconds: 1.5,
+      jobs: 20,
+      atOnce: 2,
+      secondsMin: 1,
+      secondsMax: 4,
     },
   },
   "F-107": {

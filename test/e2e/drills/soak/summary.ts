@@ -1,5 +1,4 @@
 import { durationInWords } from "#lib/words.ts";
-import type { Killed } from "./killer.ts";
 import type { SoakOrder } from "./order.ts";
 
 /** What a soak came to. */
@@ -7,13 +6,14 @@ export type SoakSummary = {
   readonly name: string;
   readonly order: SoakOrder;
   readonly durationMs: number;
-  readonly killed: Killed;
+  /** Who was killed how often. */
+  readonly killed: Readonly<Record<string, number>>;
   /** How many jobs ended how. */
   readonly verdicts: Readonly<Record<string, number>>;
   readonly attempts: number;
   readonly logBytes: number;
   /** Of the daemon when the first tenth of the jobs was over, and at the end. */
-  readonly daemonMiB: readonly [number, number];
+  readonly daemonMiB?: readonly [number, number];
   readonly wrong: readonly string[];
 };
 
@@ -31,7 +31,9 @@ export function inWords(summary: SoakSummary): string {
     `kills: ${total} (${counts(killed)})`,
     `jobs: ${order.jobs}, ${order.atOnce} at once: ${counts(verdicts)}; ${attempts} attempts`,
     `logs: ${logBytes} bytes, each compared with what was printed`,
-    `daemon: ${daemonMiB[0]} MiB early, ${daemonMiB[1]} MiB at the end`,
+    ...(daemonMiB === undefined
+      ? []
+      : [`daemon: ${daemonMiB[0]} MiB early, ${daemonMiB[1]} MiB at the end`]),
     ...wrong.map((what) => `wrong: ${what}`),
     "",
   ].join("\n");
