@@ -14,7 +14,7 @@ import type { DaemonNumbers } from "./daemon-numbers.ts";
 import type { HealthOutcome } from "./health-check.ts";
 import { HealthDesk } from "./health-desk.ts";
 import { leaveQuarantine } from "./leave-quarantine.ts";
-import { neighboursMiB } from "./neighbours.ts";
+import { LibvirtWatch } from "./libvirt-watch.ts";
 import type { AttemptBook, DrainFlag } from "./ports.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { fitHold, hostFacts, type Limits, roomOf } from "./room.ts";
@@ -23,8 +23,6 @@ import { type Offer, takeLeases } from "./take-leases.ts";
 
 const FLUSH_MS = 4_000;
 
-/** libvirt lists machines in a moment; one that takes so long starts none either. */
-const LIBVIRT_MS = 10_000;
 const PAUSES = { firstMs: 1_000, longestMs: 60_000 } as const;
 
 /** What a daemon is made of. */
@@ -73,17 +71,16 @@ export class Daemon {
   readonly #stopping = new AbortController();
   readonly #attempts: Attempts;
   readonly #health: HealthDesk;
+  readonly #libvirt: LibvirtWatch;
   readonly #tally = new AttemptTally();
   #takenOver = 0;
   #changed = new AbortController();
   #acceleration: "kvm" | "tcg" | undefined;
   #notReady: string | undefined = "it is starting";
-  /** What is wrong with libvirt since it was asked last. */
-  #libvirtTrouble: string | undefined;
-  #neighboursMiB = 0;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
+    this.#libvirt = new LibvirtWatch(parts.house, parts.log);
     const { signal } = this.#stopping;
     const onRoom = () => this.#change();
     const onVerdict: OnVerdict = ({ verdict }, { job, attempt }) => {
@@ -93,7 +90,10 @@ export class Daemon {
     const listeners = { onRoom, onVerdict, onBroken: parts.die };
     this.#attempts = new Attempts(parts, parts.log, listeners, signal);
     parts.quarantine.onChange(onRoom);
-    const now = { room: () => this.#room(), trouble: () => this.#notReady ?? this.#libvirtTrouble };
+    const now = {
+      room: () => this.#room(),
+      trouble: () => this.#notReady ?? this.#libvirt.trouble,
+    };
     this.#health = new HealthDesk(parts, now, onRoom);
   }
 
@@ -192,7 +192,7 @@ export class Daemon {
     };
     const found = await retry(
       async () => {
-        await this.#sweep(stop);
+        await this.sweep(stop);
         const listener = { progress: (line: string) => log.info(line, {}) };
         return await settleAcceleration(house, acceleration, listener, stop);
       },
@@ -222,10 +222,6 @@ export class Daemon {
 
   /** Removes machines whose maker is gone, as the start does: the caretaker's, every few minutes. Throws libvirt-unreachable. */
   async sweep(signal: AbortSignal): Promise<Inventory> {
-    return await this.#sweep(signal);
-  }
-
-  async #sweep(signal: AbortSignal): Promise<Inventory> {
     const { house, log } = this.#parts;
     const { state, hypervisor } = house;
     using _ = await FileLock.take(join(state.path, STATE_NAMES.admissionLock), signal);
@@ -252,7 +248,7 @@ export class Daemon {
 
   async #offer(): Promise<Offer> {
     const { host, versions, images, labels } = this.#parts;
-    await this.#lookAround();
+    await this.#libvirt.look();
     const { capacity, free, hold } = await this.#room();
     const closed = this.#whyClosed();
     const why = closed ?? hold;
@@ -271,29 +267,12 @@ export class Daemon {
   /** Why nothing begins here, however much room there is. */
   #whyClosed(): string | undefined {
     const { drain, quarantine } = this.#parts;
-    return drain.drained?.why ?? quarantine.why ?? this.#notReady ?? this.#libvirtTrouble;
-  }
-
-  /** Before each offer: a host whose libvirt is away would take one job after the other, and break them all. */
-  async #lookAround(): Promise<void> {
-    const { house, log } = this.#parts;
-    const before = this.#libvirtTrouble;
-    try {
-      const signal = AbortSignal.timeout(LIBVIRT_MS);
-      this.#neighboursMiB = await neighboursMiB(house, signal).catch((error: unknown) => {
-        throw signal.aborted ? new Error(`no answer within ${LIBVIRT_MS / 1000} s`) : error;
-      });
-      this.#libvirtTrouble = undefined;
-      if (before !== undefined) log.info("libvirt answers again", {});
-    } catch (error) {
-      this.#libvirtTrouble = `libvirt does not list its machines: ${(error as Error).message}`;
-      if (before === undefined) log.warn("no work is taken while libvirt is away", { error });
-    }
+    return drain.drained?.why ?? quarantine.why ?? this.#notReady ?? this.#libvirt.trouble;
   }
 
   async #room() {
     const { house, hostCpus, limits } = this.#parts;
-    const about = { hostCpus, neighboursMiB: this.#neighboursMiB };
+    const about = { hostCpus, neighboursMiB: this.#libvirt.neighboursMiB };
     const claims = [...this.#attempts.claims, ...this.#health.claims];
     return roomOf(limits, await hostFacts(house.state.path, about), claims);
   }
