@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { FaultCode } from "#job/fault.ts";
 import type { Verdict } from "#job/verdict.ts";
+import { eventually } from "#test/kit/eventually.ts";
 import { expectNothingLeft } from "#test/kit/leftovers.ts";
 import { startJob } from "#test/kit/testbed.ts";
 
@@ -30,6 +31,20 @@ const WHILE_RUNNING: readonly {
     exitCode: 3,
     verdict: { kind: "broken", fault: { code: "guest-runner-lost" } },
     log: /^before\n$/,
+  },
+  {
+    name: "uses up its memory",
+    run: "echo before; exec awk 'BEGIN { x = \"x\"; while (length(x) < 500000) x = x x; for (;;) held[++i] = x i }'",
+    exitCode: 1,
+    verdict: { kind: "failed", why: "step 'it' was ended by SIGKILL" },
+    log: /^before\n$/,
+  },
+  {
+    name: "sets its clock decades back and forth",
+    run: "echo before; date -s 1999-01-01 && sleep 1 && date -s 2037-01-01 && sleep 1 && echo after",
+    exitCode: 0,
+    verdict: { kind: "passed" },
+    log: /^before\n.*1999\n.*2037\nafter\n$/,
   },
   {
     name: "powers itself off",
@@ -75,6 +90,23 @@ for (const { name, run, exitCode, verdict, log } of WHILE_RUNNING) {
     await expectNothingLeft();
   });
 }
+
+test("a fork bomb is its job's doing, whether the runner or the time ends first, and a job beside it passes", async () => {
+  const bomb = "echo begun; bomb() { bomb | bomb & }; bomb; while :; do :; done";
+  await using bombed = await startJob({ timeout: "90s", steps: [{ name: "bomb", run: bomb }] });
+  await eventually(() => bombed.output().includes("begun"), 80_000);
+  await using beside = await startJob({ steps: [{ name: "it", run: "echo done" }] });
+  const neighbour = await beside.done;
+  expect(neighbour.exitCode, neighbour.stderr).toBe(0);
+  const ran = await bombed.done;
+  const { verdict } = await ran.verdict();
+  // Where nothing can be started any more, the runner of the step has no say either.
+  if (verdict.kind !== "timed-out")
+    expect(verdict, ran.stderr).toMatchObject({
+      fault: { code: "guest-runner-lost", blame: "job" },
+    });
+  await expectNothingLeft();
+});
 
 /** Images that misbehave while they boot: see test/fixtures/images. */
 const WHILE_BOOTING: readonly {
