@@ -1,11 +1,16 @@
+import { createHash } from "node:crypto";
+import { TEST_STATE } from "#test/kit/house.ts";
 import type { OwnLibvirt } from "#test/kit/own-libvirt.ts";
 
 const DOMAIN = "somebody-elses";
 const NETWORK = "somebody-elses-net";
 
+/** Bridges are the host's, and others may drill on it at the same time. A device's name has 15 characters at most. */
+const BRIDGE = `tbf-${createHash("sha256").update(TEST_STATE).digest("hex").slice(0, 8)}`;
+
 /** Paused, it takes no time of the processor's; TCG, since any host can. */
 const DOMAIN_XML = `<domain type="qemu"><name>${DOMAIN}</name><memory unit="MiB">16</memory><os><type arch="x86_64" machine="q35">hvm</type></os></domain>`;
-const NETWORK_XML = `<network><name>${NETWORK}</name><bridge name="tb-foreign0"/></network>`;
+const NETWORK_XML = `<network><name>${NETWORK}</name><bridge name="${BRIDGE}"/></network>`;
 
 /** A domain and a network that are nobody's business: made before a drill, the same after it. */
 export class Foreign {
