@@ -22,7 +22,8 @@ export async function verdictReport(
   const screenshot = await digestOf(join(folder.results, RESULT_NAMES.screenshot));
   return fitReport({
     verdict: fitVerdict(report.verdict),
-    durationMs: Math.round(durationMs),
+    // A wall clock that was set back makes it less than nothing, and the wire takes no such report.
+    durationMs: Math.max(0, Math.round(durationMs)),
     phases: phases.map(({ phase, durationMs: took }) => ({ phase, durationMs: took })),
     steps: steps.map((step) => ({ ...step })),
     artifacts: artifacts.map((artifact) => ({ ...artifact })),
