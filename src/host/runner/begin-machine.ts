@@ -97,7 +97,10 @@ async function prepare(work: Work, secondsLeft: number, signal: AbortSignal) {
   };
 }
 
-/** A start whose answer was lost may have started the machine: it is looked for, and taken up as it is. */
+/**
+ * A start whose answer was lost may have started the machine: it is looked for, and taken up as it is. One that is over already died
+ * with the libvirtd that was starting it, and is started again.
+ */
 async function startMachine(
   work: Work,
   order: MachineOrder,
@@ -108,7 +111,8 @@ async function startMachine(
   const start = async (isAgain: boolean) => {
     if (!isAgain) return await hypervisor.boot(order, signal);
     const found = await hypervisor.adopt({ ...order, startedAtMs }, signal);
-    if (found !== undefined) return found;
+    if (found?.ended.aborted === false) return found;
+    await found?.[Symbol.asyncDispose]();
     await hypervisor.remove(order.identity.installation, order.name, signal);
     return await hypervisor.boot(order, signal);
   };

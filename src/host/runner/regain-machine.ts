@@ -18,8 +18,8 @@ const REMOVE_MS = 60_000;
  *
  *     new attempt                                → undefined: begin
  *     of an earlier boot of the host             → host-restarted
- *     preparing, or booting without a machine    → what there is of it goes; undefined: begin again
- *     booting or later, with a machine           → that machine, running or with how it ended
+ *     preparing, or booting and no machine runs  → what there is of it goes; undefined: begin again
+ *     connecting or later, or one runs           → that machine, running or with how it ended
  *     connecting or later, without a machine     → machine-crashed
  *
  * The work's scope holds the machine from then on.
@@ -85,7 +85,9 @@ async function find(
     await place.leaveToSweep();
     throw error;
   });
-  if (machine === undefined || access === undefined) {
+  // A machine that libvirtd was about to start when it died itself is over, and nothing has run in it yet.
+  const isStillborn = chronicle.phase === "booting" && machine?.ended.aborted === true;
+  if (machine === undefined || access === undefined || isStillborn) {
     await machine?.[Symbol.asyncDispose]();
     await place[Symbol.asyncDispose]();
     return undefined;

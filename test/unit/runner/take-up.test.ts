@@ -179,6 +179,40 @@ test("a machine that was started although libvirt's answer was lost is taken as 
   await expectClean(house);
 });
 
+test("a machine that died with the libvirtd that was starting it is started again", async () => {
+  const house = await open();
+  const { hypervisor } = house;
+  const boot = hypervisor.boot.bind(hypervisor);
+  let boots = 0;
+  hypervisor.boot = async (order, signal) => {
+    boots += 1;
+    const machine = await boot(order, signal);
+    if (boots > 1) return machine;
+    hypervisor.machines.get(order.name)?.end(new Fault("machine-crashed", "QEMU died"));
+    throw AWAY();
+  };
+  const report = await house.run({}, { libvirtPatienceSeconds: 10 });
+  expect(report.verdict).toEqual({ kind: "passed" });
+  expect(boots).toBe(2);
+  await expectClean(house);
+});
+
+test("a machine that ended while it was booted and nobody was there is begun again; one that was connected to is not", async () => {
+  for (const [phase, kind] of [
+    ["booting", "passed"],
+    ["connecting", "broken"],
+  ] as const) {
+    const house = await open();
+    await leftMachine(house);
+    for (const machine of house.hypervisor.machines.values())
+      machine.end(new Fault("machine-crashed", "QEMU died"));
+    const journal = journalOf(pastOf(entriesUpTo(phase), false));
+    const report = await house.run({}, { journal, isResumable: true });
+    expect(report.verdict).toMatchObject({ kind });
+    await expectClean(house);
+  }
+});
+
 test("an attempt that was cancelled while nobody was there takes its machine up, and down", async () => {
   const house = await open();
   await leftMachine(house);
