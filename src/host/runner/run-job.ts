@@ -47,13 +47,10 @@ export async function runJob(
       `the attempt took longer than its ${timeoutSeconds} s, in phase ${chronicle.phase}`,
     );
   using limit = deadline(Math.max(endsAtMs - uptimeMs(), leastMs), says);
-  using signal = onceNoted(AbortSignal.any([cancel, limit.signal]), journal);
 
   const scope = new AsyncDisposableStack();
   const work: Work = { house, order, listener, journal, chronicle, holdings: {}, scope };
-  const verdict = await walk(work, endsAtMs, signal).catch(async (error: unknown) =>
-    verdictOf(await blame(error, chronicle.phase, work.holdings.machine)),
-  );
+  const verdict = await decide(work, endsAtMs, AbortSignal.any([cancel, limit.signal]));
   await journal.note({ entry: "verdict", verdict });
   await completeSteps(work, verdict);
   await saveEvidence(order, chronicle, work.holdings, verdict);
@@ -61,6 +58,14 @@ export async function runJob(
   await journal.settle(chronicle.report(verdict));
   await scope.disposeAsync().catch((error: unknown) => chronicle.leak("teardown", error));
   return chronicle.report(verdict);
+}
+
+/** Once there is a verdict no cancel and no deadline is noted any more: the journal's last word counts. */
+async function decide(work: Work, endsAtMs: number, ending: AbortSignal): Promise<Verdict> {
+  using signal = onceNoted(ending, work.journal);
+  return await walk(work, endsAtMs, signal).catch(async (error: unknown) =>
+    verdictOf(await blame(error, work.chronicle.phase, work.holdings.machine)),
+  );
 }
 
 async function walk(work: Work, endsAtMs: number, signal: AbortSignal): Promise<Verdict> {

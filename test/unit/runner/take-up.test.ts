@@ -149,6 +149,21 @@ test("an ending that was decided stays, also when nothing is left of the machine
   expect(report.verdict).toEqual(verdict);
 });
 
+test("a cancel that comes when the verdict is noted leaves it the journal's last word", async () => {
+  const house = await open();
+  const cancel = new AbortController();
+  const journal = journalOf(pastOf([], false));
+  const note = async (entry: Entry) => {
+    await journal.note(entry);
+    if (entry.entry === "verdict") cancel.abort(new Ended("cancelled", "too late"));
+  };
+  const report = await house.run({}, { journal: { ...journal, note }, signal: cancel.signal });
+  expect(report.verdict).toEqual({ kind: "passed" });
+  expect(journal.noted.filter(({ entry }) => entry === "verdict")).toEqual([
+    { entry: "verdict", verdict: { kind: "passed" } },
+  ]);
+});
+
 for (const verb of ["list", "boot"] as const) {
   test(`a libvirt that is away at ${verb} is waited for, as long as the order says`, async () => {
     const house = await open();
