@@ -28,6 +28,7 @@ const DISK_FREE_MIB_MIN = 256;
 
 const SLOTS_MAX = 64;
 const ASK_AGAIN_MS = 250;
+const LOCK_MS = 5_000;
 
 /** Room for one machine: its folder and its slot, held by a lock that dies with this process. */
 export class Place implements AsyncDisposable {
@@ -63,12 +64,16 @@ export class Place implements AsyncDisposable {
 
   /**
    * The place that an earlier process took for a machine; undefined when its folder or record is gone, or when somebody is still in
-   * it. Throws nothing else.
+   * it after a while: who sweeps holds each lock for a moment, to see whether anybody else does.
    */
   static async again(state: StateFolder, name: string): Promise<Place | undefined> {
     const record = await readRecord(state, name);
     if (record === undefined) return undefined;
-    const lock = FileLock.tryTake(join(machineFolder(state, name), MACHINE_FILES.lock));
+    const limit = AbortSignal.timeout(LOCK_MS);
+    const path = join(machineFolder(state, name), MACHINE_FILES.lock);
+    const lock = await FileLock.take(path, limit).catch((error: unknown) => {
+      if (!limit.aborted) throw error;
+    });
     return lock === undefined ? undefined : new Place(state, record, lock);
   }
 

@@ -7,6 +7,7 @@ import { type Entry, type Journal, type Past, pastOf } from "#host/runner/journa
 import { Fault } from "#job/fault.ts";
 import type { Phase } from "#job/phase.ts";
 import { Ended } from "#job/verdict.ts";
+import { FileLock } from "#lib/file-lock.ts";
 import { uptimeMs } from "#lib/host-boot.ts";
 import { PAPER_IMAGE } from "#test/kit/orders.ts";
 import { paperHouse, step } from "#test/kit/paper-house.ts";
@@ -112,6 +113,18 @@ test("a machine that is there is taken up: nothing is booted, and the attempt go
     "phase",
     "verdict",
   ]);
+  await expectClean(house);
+});
+
+test("a machine is taken up although somebody who sweeps looks at its lock just then", async () => {
+  const house = await open();
+  await leftMachine(house);
+  const [name = ""] = house.hypervisor.machines.keys();
+  const lock = FileLock.tryTake(join(house.state.path, "machines", name, "lock"));
+  setTimeout(() => lock?.[Symbol.dispose](), 100);
+  const journal = journalOf(pastOf(entriesUpTo("connecting"), false));
+  const report = await house.run({}, { journal, isResumable: true });
+  expect(report.verdict).toEqual({ kind: "passed" });
   await expectClean(house);
 });
 
