@@ -61,7 +61,8 @@ export async function runLease(
   const screen = new PlainScreen({ output, guestFd: 1, hasColor: false });
   const narrator = new Narrator(screen, output, grant.job.steps.length);
   const { timeoutSeconds } = grant;
-  using limit = deadline(timeoutSeconds * 1000, () => {
+  const leftMs = leasedAtMs + timeoutSeconds * 1000 - uptimeMs();
+  using limit = deadline(leftMs, () => {
     const says = `the job's time, ${timeoutSeconds} s, was over before the service had delivered its inputs`;
     return new Fault("input-undelivered", says, { stage: "inputs" });
   });

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { lineOf } from "#host/state/journal-text.ts";
+import { uptimeMs } from "#lib/host-boot.ts";
 import { DaemonRoom } from "#test/kit/daemon-room.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { type Loses, lossyProxy } from "#test/kit/lossy-proxy.ts";
@@ -184,6 +186,29 @@ test("a host that would emulate takes no work unless it was told to, and says so
   const job = await room.submit(["true"]);
   expect((await room.show(job)).state).toBe("queued");
 });
+
+test("a job's time goes on while its inputs are waited for, whichever daemon waits", async () => {
+  await using proxy = await lossyProxy(
+    room.service.url,
+    ({ url }) => url?.includes("/inputs/") === true,
+  );
+  const inputs = [await room.input(Buffer.from("never there"), "file", "/in")];
+  const job = await room.submit(["true"], { inputs, timeout: "1h" } as never);
+  const child = await room.spawn("lab-1", "", proxy.url);
+  const journal = join(room.stateOf("lab-1"), "attempts", `${job}-1`, "journal");
+  const head = /^.*\n/;
+  await eventually(async () => existsSync(journal), 10_000);
+  await eventually(async () => (await readFile(journal, "utf8")).includes("leased"), 10_000);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const [first = ""] = head.exec(await readFile(journal, "utf8")) ?? [];
+  const atMs = uptimeMs() - 3_600_000;
+  await writeFile(journal, first + lineOf({ entry: "phase", phase: "leased", atMs }));
+  await room.spawn("lab-1", "", proxy.url);
+  const code = async () => (await room.show(job)).attemptList[0]?.verdict?.fault?.code;
+  await eventually(async () => (await code()) === "input-undelivered", 10_000);
+  await room.cancel(job);
+}, 40_000);
 
 test("inputs that the service does not deliver are its fault, and no verdict on the job", async () => {
   await using proxy = await lossyProxy(
