@@ -114,6 +114,18 @@ export function describeGuests(make: () => Promise<GuestUnderTest>): void {
       expect(await readFile(order.logPath, "utf8")).toBe("begun");
     });
 
+    test("a step whose limits are far away is cancelled as soon as one without", async () => {
+      await using at = await make();
+      await using home = await scratchFolder();
+      const cancel = new AbortController();
+      const reason = new Error("cancelled by the test");
+      const order = step(home.path, 1, "echo begun; sleep 600", { attemptSecondsLeft: 500 });
+      const cancelled = { ...order, onLog: () => cancel.abort(reason) };
+      const startedMs = performance.now();
+      await expect(at.guest.run(cancelled, cancel.signal)).rejects.toBe(reason);
+      expect(performance.now() - startedMs).toBeLessThan(8_000);
+    });
+
     test("a log that was cut says so also when its step is cancelled", async () => {
       await using at = await make();
       await using home = await scratchFolder();

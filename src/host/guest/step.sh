@@ -142,11 +142,14 @@ supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER BEGAN
 		(umask 022 && exec setsid sh "$0" "$logs" launch "$dir" "$2" </dev/null >"$dir.out" 2>&1)
 		code=$?
 	} 2<>"$dir.how"
-	if read -r reason <"$dir.reason"; then
-		[ -z "$watchdog" ] || wait "$watchdog"
-	elif [ -n "$watchdog" ]; then
-		kill "$watchdog" 2>/dev/null
-	fi
+	reason=
+	read -r reason <"$dir.reason"
+	# A watchdog that ends the step sees that through. One that had no part in it would sleep until the step's limit.
+	case $watchdog,$reason in
+	,*) ;;
+	*,timed-out | *,silent) wait "$watchdog" ;;
+	*) kill "$watchdog" 2>/dev/null ;;
+	esac
 	drain
 	read -r reason <"$dir.reason" || reason=ended
 	# Shells fold a signal into the exit status; dash and busybox say on their standard error that there was one.
