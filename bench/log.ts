@@ -30,6 +30,7 @@ export const log: Measurement = {
           logPath,
           logLimitBytes: LIMIT_BYTES,
           attemptSecondsLeft: undefined,
+          isBegun: false,
         },
         setting.signal,
       );

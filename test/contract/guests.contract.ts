@@ -255,5 +255,6 @@ export function step(
     logPath: join(folder, `${number}.log`),
     logLimitBytes: 1024 * 1024,
     attemptSecondsLeft: limits.attemptSecondsLeft,
+    isBegun: false,
   };
 }

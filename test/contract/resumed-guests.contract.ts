@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Guest, StepOrder } from "#host/runner/ports.ts";
+import type { Guest, LogSize, StepOrder } from "#host/runner/ports.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 import { type GuestUnderTest, step } from "./guests.contract.ts";
 
@@ -72,6 +72,34 @@ export function describeResumedGuests(make: () => Promise<GuestUnderTest>): void
       const look = step(home.path, 2, `kill -0 "$(cat ${at.folder}/pid)" || echo gone`);
       await guest.run(look, NEVER);
       expect(await readFile(look.logPath, "utf8")).toContain("gone");
+    });
+
+    test("of a step that was cancelled while nobody was there the log still comes home, and what was not begun is not", async () => {
+      await using at = await make();
+      await using home = await scratchFolder();
+      const alive = `while sleep 0.05; do :; done`;
+      const text = `printf begun; until [ -e ${at.folder}/go ]; do sleep 0.05; done; printf ' done'; : >${at.folder}/said; ${alive}`;
+      const order = step(home.path, 1, text);
+      await letGoInStep(at.guest, order);
+      await using guest = await at.resume(at.guest.place);
+      const going = `: >${at.folder}/go; until [ -e ${at.folder}/said ]; do sleep 0.05; done`;
+      await guest.run(step(home.path, 2, going), NEVER);
+      const reason = new Error("cancelled by the test");
+      const cancelled = AbortSignal.abort(reason);
+      const sizes: LogSize[] = [];
+      const resumed = {
+        ...order,
+        isBegun: true,
+        onLogEnd: (size: LogSize) => void sizes.push(size),
+      };
+      await expect(guest.run(resumed, cancelled)).rejects.toBe(reason);
+      expect(await readFile(order.logPath, "utf8")).toBe("begun done");
+      expect(sizes).toEqual([{ logBytes: 10, cutBytes: 0 }]);
+      const never = { ...step(home.path, 3, `: >${at.folder}/ran`), isBegun: true };
+      await expect(guest.run(never, cancelled)).rejects.toBe(reason);
+      const look = step(home.path, 4, `[ -e ${at.folder}/ran ] || echo not begun`);
+      await guest.run(look, NEVER);
+      expect(await readFile(look.logPath, "utf8")).toBe("not begun\n");
     });
 
     test("a guest that is not in the boot that was written down has lost its steps, for every verb", async () => {

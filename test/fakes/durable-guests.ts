@@ -83,13 +83,15 @@ class DurableGuest implements Guest {
 
   async run(order: StepOrder, callerSignal: AbortSignal): Promise<StepEnd> {
     const signal = AbortSignal.any([callerSignal, this.#machine.ended]);
-    signal.throwIfAborted();
+    this.#machine.ended.throwIfAborted();
+    const mayBegin = !signal.aborted;
+    if (!order.isBegun) signal.throwIfAborted();
     await using log = await LogFile.open(order.logPath, order.logLimitBytes);
     const stop = () => void this.#runner(["stop", String(order.number)]);
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
     try {
-      const stderr = await this.#follow(order, log);
+      const stderr = await this.#follow(order, log, mayBegin);
       const says = readStepEnd(stderr);
       signal.throwIfAborted();
       if (says === undefined) throw new Fault("guest-runner-lost", `the runner said: ${stderr}`);
@@ -124,7 +126,7 @@ class DurableGuest implements Guest {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #follow(order: StepOrder, log: LogFile): Promise<string> {
+  async #follow(order: StepOrder, log: LogFile, mayBegin: boolean): Promise<string> {
     const { number, step, logLimitBytes, attemptSecondsLeft } = order;
     const limit = Math.min(step.timeoutSeconds ?? Infinity, attemptSecondsLeft ?? Infinity);
     const exports = Object.entries(order.env).map(([name, value]) => {
@@ -144,7 +146,7 @@ class DurableGuest implements Guest {
     ];
     const child = this.#runner(["step", ...numbers.map(String)]);
     child.stdin.on("error", () => undefined);
-    child.stdin.end(Buffer.concat([Buffer.from(exports.join("")), run]));
+    child.stdin.end(mayBegin ? Buffer.concat([Buffer.from(exports.join("")), run]) : "");
     let stderr = "";
     child.stderr.on("data", (piece: Buffer) => {
       stderr += piece.toString();

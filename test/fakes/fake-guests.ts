@@ -21,6 +21,8 @@ import type { Input } from "#job/spec.ts";
 import type { Artifact, Refusal } from "#job/verdict.ts";
 import { FakeStep } from "./fake-step.ts";
 
+const NEVER = new AbortController().signal;
+
 type Verb = "prepare" | "connect" | "resume" | "send" | "run" | "collect" | "dispose";
 
 /** What is inside a machine, whoever is connected to it: lives until the machine ends or its guest reboots. */
@@ -170,9 +172,11 @@ class FakeGuest implements Guest {
   }
 
   async run(order: StepOrder, callerSignal: AbortSignal): Promise<StepEnd> {
-    const { steps } = await this.#begin("run", callerSignal);
-    const step = steps.get(order.number) ?? new FakeStep(order);
-    steps.set(order.number, step);
+    const { isBegun, number } = order;
+    const { steps } = await this.#begin("run", isBegun ? NEVER : callerSignal);
+    if (!steps.has(number)) callerSignal.throwIfAborted();
+    const step = steps.get(number) ?? new FakeStep(order);
+    steps.set(number, step);
     const left = AbortSignal.any([this.#letGo.signal, this.#forsaken]);
     const signal = AbortSignal.any([callerSignal, this.#machine.ended]);
     try {

@@ -34,6 +34,7 @@ const end = await guest.run(
     logPath,
     logLimitBytes: Number(limit),
     attemptSecondsLeft: undefined,
+    isBegun: false,
   },
   new AbortController().signal,
 );

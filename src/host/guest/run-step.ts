@@ -11,8 +11,11 @@ import { runnerCommand } from "./runner.ts";
 import { ConnectionLost } from "./ssh-errors.ts";
 import { outcomeOf, type RunnerSays, readStepEnd } from "./step-end.ts";
 
-/** The runner read less than the whole step (71) or could write no more of its log (73): the connection was cut. */
-const CUT_CONNECTION_CODES = [71, 73];
+/** The runner read less than the whole step. */
+const NO_TEXT_CODE = 71;
+
+/** That, or it could write no more of its log (73): the connection was cut. */
+const CUT_CONNECTION_CODES = [NO_TEXT_CODE, 73];
 
 /**
  * Starts a step, or finds it started, and follows its log into a file until it ends. See the port for what it promises.
@@ -23,10 +26,10 @@ export async function runStep(
   order: StepOrder,
   signal: AbortSignal,
 ): Promise<StepEnd> {
-  signal.throwIfAborted();
+  if (!order.isBegun) signal.throwIfAborted();
   await using log = await LogFile.open(order.logPath, order.logLimitBytes);
   const heard: Heard = { atMs: performance.now(), says: undefined };
-  const pursuit = { link, order, log, heard };
+  const pursuit = { link, order, log, heard, mayBegin: !signal.aborted };
   try {
     const end = await pursue(pursuit, signal);
     return { ...end, ...(await finish(pursuit)) };
@@ -48,6 +51,8 @@ type Pursuit = {
   readonly order: StepOrder;
   readonly log: LogFile;
   readonly heard: Heard;
+  /** Otherwise it is only followed. */
+  readonly mayBegin: boolean;
 };
 
 async function pursue(
@@ -79,26 +84,33 @@ async function pursue(
 type Following = Pursuit & { readonly connection: SshConnection };
 
 async function follow(
-  { connection, link, order, log, heard }: Following,
+  { connection, link, order, log, heard, mayBegin }: Following,
   signal: AbortSignal,
 ): Promise<RunnerSays> {
   const { command, input } = stepRequest(link, order, log.bytes);
   using exec = await connection.exec(command, signal);
-  const sent = exec.write(input).then(() => exec.endInput());
+  // A step that nobody has begun is not begun without its text.
+  const sent = exec.write(mayBegin ? input : Buffer.alloc(0)).then(() => exec.endInput());
   sent.catch(() => undefined);
   for (let piece = await exec.read(); piece !== undefined; piece = await exec.read()) {
     heard.atMs = performance.now();
     const kept = await log.append(piece);
     if (kept.length > 0) order.onLog?.(kept);
   }
-  return await runnersWord(exec, signal);
+  return await runnersWord(exec, mayBegin, signal);
 }
 
-async function runnersWord(exec: Exec, signal: AbortSignal): Promise<RunnerSays> {
+async function runnersWord(
+  exec: Exec,
+  mayBegin: boolean,
+  signal: AbortSignal,
+): Promise<RunnerSays> {
   const { exitCode } = await exec.ended;
   signal.throwIfAborted();
   const says = readStepEnd(exec.stderr);
   if (says !== undefined) return says;
+  if (!mayBegin && exitCode === NO_TEXT_CODE)
+    throw new Fault("guest-runner-lost", "the step had not begun");
   if (exitCode === undefined || CUT_CONNECTION_CODES.includes(exitCode)) {
     throw new ConnectionLost("the connection was cut while a log was followed");
   }

@@ -249,6 +249,11 @@ export type StepOrder = {
    * what the first call for a step says counts.
    */
   readonly attemptSecondsLeft: number | undefined;
+  /**
+   * An earlier process began it, or was about to: when the signal is aborted already, what its log has by now still comes home
+   * before the throw, and a step that was not begun is not begun any more.
+   */
+  readonly isBegun: boolean;
   /** Gets each piece of the log as it comes home, for a terminal. Must not block. */
   readonly onLog?: (piece: Buffer) => void;
   /** Called before a throw: what a step that has no `StepEnd` left in its log. */

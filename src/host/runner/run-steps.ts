@@ -97,6 +97,7 @@ async function runStep(
     logPath,
     logLimitBytes: order.logLimitBytes,
     attemptSecondsLeft: Math.max(1, Math.ceil(leftMs / 1000)),
+    isBegun: begun !== undefined,
     onLog: (piece) => listener.stepLog(number, piece),
     onLogEnd: (told) => {
       size = told;

@@ -66,15 +66,23 @@ test("a step that ends while no daemon is there has its end all the same", async
 
 test("a cancel that comes while no daemon is there ends the attempt when one is", async () => {
   const child = await room.spawn("lab-1");
-  const job = await room.submit(["echo begun; sleep 600"]);
+  const [mark, said] = ["mark", "said"].map((name) => join(room.service.folder, name));
+  const job = await room.submit([
+    `echo begun; until [ -e ${mark} ]; do sleep 0.05; done; echo more; : >${said}; sleep 600`,
+  ]);
   await eventually(async () => (await room.log(job)).includes("| begun"), 10_000);
   child.kill("SIGKILL");
   await once(child, "exit");
+  await writeFile(mark ?? "", "");
+  await eventually(async () => existsSync(said ?? ""), 10_000);
   await room.cancel(job);
   await room.spawn("lab-1");
   const detail = await room.settled(job);
   expect(detail.verdict).toBe("cancelled");
-  expect(detail.attemptList[0]?.report?.steps).toMatchObject([{ outcome: "cancelled" }]);
+  expect(detail.attemptList[0]?.report?.steps).toMatchObject([
+    { outcome: "cancelled", logBytes: 11 },
+  ]);
+  expect(await room.log(job, "step-1")).toBe("begun\nmore\n");
   await room.nothingLeft("lab-1");
 }, 40_000);
 
