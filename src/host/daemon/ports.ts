@@ -128,8 +128,8 @@ export interface AttemptFolder {
   /** What `testbed run` would print. */
   readonly output: string;
   /**
-   * Its journal, for who runs it. An Error that says why when it is damaged: the attempt cannot go on then, and `forget` keeps the
-   * folder for somebody to look at.
+   * Its journal, for who runs it. An Error that says why when it is damaged or cannot be read: the attempt cannot go on then, and
+   * `forget` keeps the folder for somebody to look at. Throws `JournalBroken` when a new one cannot be written.
    */
   journal(): Promise<AttemptJournal | Error>;
   /** The verdict, when the attempt has one. */

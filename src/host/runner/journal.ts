@@ -43,7 +43,7 @@ export type Past = {
 export interface Journal {
   /** What was noted before this process; never changes. */
   readonly past: Past;
-  /** Returns once the entry is there to stay. One that is the first of its kind and number counts, but for verdicts. */
+  /** Returns once the entry is there to stay. The last one of its kind and number counts, but for phases and begins of steps: of those the first. */
   note(entry: Entry): Promise<void>;
   /** The attempt is over: its verdict and all that is known of it. The machine still stands. Returns once it is there to stay. */
   settle(report: AttemptReport): Promise<void>;

@@ -7,7 +7,6 @@ import { syncFolder, writeAtomically } from "#lib/atomic-file.ts";
 import { makeFolders } from "#lib/make-folders.ts";
 import type { VerdictReport } from "#protocol/verdict.ts";
 import { openAttemptJournal } from "./attempt-journal.ts";
-import { JournalDamaged } from "./journal-text.ts";
 import { whenRoom } from "./when-room.ts";
 
 /** Every name in an attempt's folder. */
@@ -111,7 +110,7 @@ const BY_OLDER = "an older testbed began the attempt, which noted nothing of wha
 
 function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
   const path = join(folder, name);
-  let damage: JournalDamaged | undefined;
+  let damage: Error | undefined;
   const setAside = async (why: string) => {
     await whenRoom(() => writeAtomically(join(path, NAMES.setAside), `${why}\n`, 0o600));
     await rm(join(path, NAMES.inputs), { recursive: true, force: true });
@@ -126,9 +125,10 @@ function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
       try {
         return await openAttemptJournal(join(path, NAMES.journal));
       } catch (error) {
-        if (!(error instanceof JournalDamaged)) throw error;
-        damage = error;
-        return error;
+        if (error instanceof JournalBroken) throw error;
+        // What cannot be read may hold anything: a disk that answers no more is as bad as one that answers wrongly.
+        damage = error as Error;
+        return damage;
       }
     },
     verdict: () => readJson<VerdictReport>(join(path, NAMES.verdict)),
@@ -143,7 +143,8 @@ function folderOf(folder: string, name: string, begun: Begun): AttemptFolder {
       });
     },
     async forget() {
-      if (damage !== undefined) return await setAside(`its journal is damaged: ${damage.message}`);
+      if (damage !== undefined)
+        return await setAside(`its journal cannot be read: ${damage.message}`);
       const gone = join(folder, `${GONE}${name}`);
       await rename(path, gone).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;

@@ -33,11 +33,21 @@ export async function openAttemptJournal(path: string): Promise<AttemptJournal> 
 }
 
 async function readWhole(path: string): Promise<Buffer> {
-  const size = (await stat(path).catch(() => undefined))?.size;
+  const size = await sizeOf(path);
   if (size === undefined) return Buffer.alloc(0);
   if (size > BYTES_MAX) throw new JournalDamaged(`it has ${size} bytes, more than any has`);
   await using file = await open(path, "r");
   return await file.readFile();
+}
+
+/** Undefined when it is not there; one that cannot be looked at is not a new one. */
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 function wordsOf(path: string, message: string): string {

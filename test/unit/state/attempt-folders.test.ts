@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
@@ -101,3 +101,20 @@ test("a drained host stays drained, also when its flag cannot be read", async ()
   await writeFile(join(state, "drain.json"), "{");
   expect((await openDrainFlag(state)).drained?.why).toMatch(/cannot be read/);
 });
+
+test.for(["cannot be read", "cannot be looked at"] as const)(
+  "a journal that %s is told of as one that is damaged, and its folder is kept",
+  async (how) => {
+    const book = await openAttemptBook(state);
+    const folder = await book.begin(grant(A));
+    const path = join(state, "attempts", `${A}-1`, "journal");
+    if (how === "cannot be read") await mkdir(path);
+    else await symlink("journal", path);
+    expect(await folder?.journal()).toMatchObject({
+      message: expect.stringMatching(how === "cannot be read" ? "EISDIR" : "ELOOP"),
+    });
+    await folder?.forget();
+    const aside = await readFile(join(state, "attempts", `${A}-1`, "set-aside.txt"), "utf8");
+    expect(aside).toContain("journal cannot be read");
+  },
+);
