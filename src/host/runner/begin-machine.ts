@@ -13,7 +13,7 @@ const EMULATION_WARNING =
   "emulated, without KVM: slow, and no protection from a job that attacks the emulator";
 
 /** Beyond the attempt's deadline, for a daemon that comes back late: collecting what there is takes a minute at most. */
-const CURFEW_GRACE_SECONDS = 120;
+export const CURFEW_GRACE_SECONDS = 120;
 
 /** A machine that stands, with what it takes to get into its guest. */
 export type Stand = {

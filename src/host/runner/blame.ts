@@ -41,7 +41,8 @@ export async function blame(
   if (ended !== undefined) return ended;
   const isBooting = phase === "booting" || phase === "connecting";
   let fault = isDiskFull(error) ? diskFull(error) : Fault.from(error);
-  if (machine?.ended.aborted && machine.ended.reason instanceof Fault) fault = machine.ended.reason;
+  const end: unknown = machine?.ended.reason;
+  if (end instanceof Fault && fault.code !== "host-restarted") fault = end;
   // The console is the guest's word: it explains a guest that fell silent, and nothing that the host did.
   const panic = EXPLAINED_BY_PANIC.includes(fault.code)
     ? await machine?.console.panic().catch(() => undefined)

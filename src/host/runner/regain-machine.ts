@@ -4,7 +4,7 @@ import { isBefore } from "#job/phase.ts";
 import { uptimeMs } from "#lib/host-boot.ts";
 import { readAccess } from "./access-file.ts";
 import { Place } from "./admission.ts";
-import { hold, type Stand } from "./begin-machine.ts";
+import { CURFEW_GRACE_SECONDS, hold, type Stand } from "./begin-machine.ts";
 import type { Past } from "./journal.ts";
 import { whileLibvirtIsAway } from "./libvirt-patience.ts";
 import { removeMachine } from "./sweep.ts";
@@ -94,5 +94,16 @@ async function find(
   }
   const stand = { place: scope.use(place), image, access, machine };
   hold(work, stand);
+  refuseAfterCurfew(work, stand);
   return stand;
+}
+
+/** Nobody looked after the attempt, so its guest did what the seed told it to, and what its steps came to is gone with it. */
+function refuseAfterCurfew({ chronicle, order }: Work, { machine }: Stand): void {
+  const { aborted, reason } = machine.ended;
+  if (!aborted || !(reason instanceof Fault) || reason.code !== "guest-powered-off") return;
+  const lifeMs = (order.spec.timeoutSeconds + CURFEW_GRACE_SECONDS) * 1000;
+  if (uptimeMs() < (chronicle.since("leased") ?? uptimeMs()) + lifeMs) return;
+  const says = "nobody looked after the attempt until its time was over and its guest switched off";
+  throw new Fault("host-restarted", says, { cause: reason });
 }

@@ -154,6 +154,22 @@ test("no step begins after the deadline, whoever was away until then", async () 
   await expectClean(house);
 });
 
+for (const [secondsAgo, code] of [
+  [100, "guest-powered-off"],
+  [160, "host-restarted"],
+] as const) {
+  test(`a guest found switched off ${secondsAgo} s after the lease of a job of 30 s: ${code}`, async () => {
+    const house = await open();
+    await leftMachine(house);
+    const [machine] = house.hypervisor.machines.values();
+    machine?.end(new Fault("guest-powered-off", "the guest powered itself off"));
+    const journal = journalOf(pastOf(entriesUpTo("running", secondsAgo), false));
+    const report = await house.run({ timeoutSeconds: 30 }, { journal });
+    expect(report.verdict).toMatchObject({ kind: "broken", fault: { code } });
+    await expectClean(house);
+  });
+}
+
 test("an ending that was decided stays, also when nothing is left of the machine", async () => {
   const house = await open();
   const verdict = { kind: "cancelled", why: "not needed" } as const;
