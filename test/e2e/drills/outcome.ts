@@ -26,14 +26,18 @@ function testsOf(row: Row): readonly { readonly file: string; readonly name: str
   return [{ file: "machines" in row ? DRILLS.machines : DRILLS.fakes, name: titleOf(row) }];
 }
 
-/** What is to be run for some rows. */
+/** What is to be run for some rows, file by file: names are chosen by patterns, which may fit other files' tests, too. */
 export function choicesFor(rows: readonly Row[]): readonly TestChoice[] {
   const tests = rows.flatMap(testsOf);
-  return PROJECTS.map((project) => {
-    const chosen = tests.filter(({ file }) => projectOf(file) === project);
-    const files = [...new Set(chosen.map(({ file }) => file))];
-    return { project, files, names: [...new Set(chosen.map(({ name }) => name))] };
-  }).filter(({ files }) => files.length > 0);
+  return PROJECTS.flatMap((project) => {
+    const files = new Set(
+      tests.map(({ file }) => file).filter((file) => projectOf(file) === project),
+    );
+    return [...files].map((file) => {
+      const names = tests.filter((one) => one.file === file).map(({ name }) => name);
+      return { project, files: [file], names: [...new Set(names)] };
+    });
+  });
 }
 
 /** What came of a row, by all the tests that ran. A test that is named and did not run counts as failed. */

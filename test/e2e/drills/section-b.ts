@@ -168,9 +168,9 @@ export const SECTION_B: readonly Row[] = [
   {
     id: "F-35",
     phase: "running",
-    fault: "somebody undefines the machine, which runs on",
+    fault: "somebody undefines the machine",
     machines: async (stage) => {
-      const id = await stage.submit(passes);
+      const id = await stage.submit(destroyed);
       await stage.counted(id, 20);
       await stage.libvirt.virsh("undefine", await stage.machineOf(id));
     },
