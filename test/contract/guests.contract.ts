@@ -254,7 +254,8 @@ export function step(
     env: {},
     logPath: join(folder, `${number}.log`),
     logLimitBytes: 1024 * 1024,
-    attemptSecondsLeft: limits.attemptSecondsLeft,
+    // As in every attempt: far away, if nothing is said of it.
+    attemptSecondsLeft: limits.attemptSecondsLeft ?? 3600,
     isBegun: false,
   };
 }

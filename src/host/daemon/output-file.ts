@@ -38,6 +38,16 @@ export class OutputFile implements Output {
     this.#writing ??= this.#drain();
   }
 
+  /** Ends a line that an earlier process, which died, has begun. Before anything is written. */
+  async freshLine(): Promise<void> {
+    const file = await open(this.#path, "r").catch(() => undefined);
+    if (file === undefined) return;
+    await using _ = file;
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    if (bytesRead === 1 && buffer.toString() !== "\n") this.write(1, "\n");
+  }
+
   /** Writes everything out; false, since a file is never stuck. */
   async isStuckAfter(): Promise<boolean> {
     await this.#writing;

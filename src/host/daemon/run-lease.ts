@@ -75,11 +75,9 @@ export async function runLease(
     settle: async (report) =>
       await folder.settle(await verdictReport(folder, report, durationMs())),
   };
+  if (!isNew) await output.freshLine();
   const hasInputs = phases.length > 1 || isOfEarlierBoot;
-  const report = await (hasInputs
-    ? Promise.resolve()
-    : prepare(bench, folder, screen, signal)
-  ).then(
+  const report = await prepare(bench, folder, { screen, hasInputs }, signal).then(
     async () => {
       const told = { listener: listenerOf(narrator, lease), journal };
       return await runJob(bench.house, orderOf(bench, folder), told, lease.over);
@@ -132,17 +130,17 @@ function untilStopped({ past, note }: AttemptJournal, stop: AbortSignal): Attemp
 
 const DISK_FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 
-/** Looks at the job, which came from outside, and brings its inputs here. */
+/** Looks at the job, which came from outside, and brings its inputs here, unless an earlier daemon did. */
 async function prepare(
   { uplink }: Workbench,
   { grant, inputs: folder }: AttemptFolder,
-  screen: PlainScreen,
+  { screen, hasInputs }: { screen: PlainScreen; hasInputs: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const wrong = wrongWithJob(grant.job);
   if (wrong !== undefined) throw new Fault("job-not-understood", wrong);
   const { inputs = [] } = grant.job;
-  if (inputs.length === 0) return;
+  if (inputs.length === 0 || hasInputs) return;
   const bytes = inputs.reduce((sum, input) => sum + input.bytes, 0);
   screen.line(`fetching ${inputs.length} inputs from the service, ${bytesInWords(bytes)}`);
   for (const [at, input] of inputs.entries()) {

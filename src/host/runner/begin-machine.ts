@@ -47,15 +47,18 @@ export async function beginMachine(
 export function hold(work: Work, { place, machine, access }: Stand): void {
   const { scope, holdings, order, chronicle } = work;
   holdings.machine = machine;
-  scope.defer(async () => {
-    try {
-      await machine[Symbol.asyncDispose]();
-    } catch (error) {
-      await place.leaveToSweep();
-      throw error;
-    }
-  });
+  scope.defer(() => takeDown(machine, place));
   if (order.keep) scope.defer(() => keepMachine({ place, machine, access, holdings, chronicle }));
+}
+
+/** Removes a machine. One that would not go keeps its place, for a sweep; then it throws. */
+export async function takeDown(machine: Machine, place: Place): Promise<void> {
+  try {
+    await machine[Symbol.asyncDispose]();
+  } catch (error) {
+    await place.leaveToSweep();
+    throw error;
+  }
 }
 
 async function prepare(work: Work, secondsLeft: number, signal: AbortSignal) {

@@ -94,10 +94,13 @@ export class Chronicle {
 
   /** The report as of now. The verdict is settled before teardown and nothing after it changes it. */
   report(verdict: Verdict): AttemptReport {
+    const { past } = this.#journal;
+    // Nobody knows when the host was switched off: the phase that ended with it has no length.
+    const cut = past.isOfEarlierBoot ? past.phases.length - 1 : -1;
     const nowMs = uptimeMs();
     const phases = this.#phases.map(({ phase, atMs }, index) => ({
       phase,
-      durationMs: Math.max(0, (this.#phases[index + 1]?.atMs ?? nowMs) - atMs),
+      durationMs: index === cut ? 0 : (this.#phases[index + 1]?.atMs ?? nowMs) - atMs,
     }));
     return { verdict, phases, ...this.draft };
   }

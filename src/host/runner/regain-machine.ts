@@ -4,7 +4,7 @@ import { isBefore } from "#job/phase.ts";
 import { uptimeMs } from "#lib/host-boot.ts";
 import { readAccess } from "./access-file.ts";
 import { Place } from "./admission.ts";
-import { CURFEW_GRACE_SECONDS, hold, type Stand } from "./begin-machine.ts";
+import { CURFEW_GRACE_SECONDS, hold, type Stand, takeDown } from "./begin-machine.ts";
 import type { Past } from "./journal.ts";
 import { whileLibvirtIsAway } from "./libvirt-patience.ts";
 import { removeMachine } from "./sweep.ts";
@@ -88,8 +88,8 @@ async function find(
   // A machine that libvirtd was about to start when it died itself is over, and nothing has run in it yet.
   const isStillborn = chronicle.phase === "booting" && machine?.ended.aborted === true;
   if (machine === undefined || access === undefined || isStillborn) {
-    await machine?.[Symbol.asyncDispose]();
-    await place[Symbol.asyncDispose]();
+    await using _ = place;
+    if (machine !== undefined) await takeDown(machine, place);
     return undefined;
   }
   const stand = { place: scope.use(place), image, access, machine };

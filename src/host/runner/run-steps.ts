@@ -25,14 +25,16 @@ export async function runSteps(work: Work, room: Room, signal: AbortSignal): Pro
   const results = work.chronicle.draft.steps;
   let verdict: Verdict = { kind: "passed" };
   for (const [index, step] of steps.entries()) {
-    const known = work.journal.past.steps.get(index + 1)?.result;
-    if (known !== undefined) results.push(known);
+    const known = work.journal.past.steps.get(index + 1);
+    let begunAtMs = known?.atMs;
+    if (known?.result !== undefined) results.push(known.result);
     else if (isDue(step, verdict))
-      await runStep(work, { ...room, number: index + 1, step }, signal);
-    else results.push(unrun(step));
-    const result = results.at(-1);
-    if (verdict.kind === "passed" && result !== undefined && result.outcome !== "skipped")
-      verdict = verdictOfStep(result, step, timeoutSeconds);
+      begunAtMs = await runStep(work, { ...room, number: index + 1, step }, signal);
+    const result = results[index] ?? unrun(step);
+    if (result !== results[index]) results.push(result);
+    if (verdict.kind !== "passed" || begunAtMs === undefined) continue;
+    const leftSeconds = (room.endsAtMs - begunAtMs) / 1000;
+    verdict = verdictOfStep(result, step, { timeoutSeconds, leftSeconds });
   }
   return verdict;
 }
@@ -47,7 +49,11 @@ export async function completeSteps(
     if (index < results.length) continue;
     const known = journal.past.steps.get(index + 1);
     if (known === undefined) results.push(unrun(step));
-    else results.push(known.result ?? (await interrupted(order, index + 1, known.atMs, verdict)));
+    else {
+      // Times of an earlier boot say nothing.
+      const atMs = journal.past.isOfEarlierBoot ? uptimeMs() : known.atMs;
+      results.push(known.result ?? (await interrupted(order, index + 1, atMs, verdict)));
+    }
   }
 }
 
@@ -69,11 +75,12 @@ function isDue({ when }: Step, { kind }: Verdict): boolean {
   return when === "always" || (when === "success") === (kind === "passed");
 }
 
+/** Runs one step, or follows it, and gives it its line. Returns when it began. */
 async function runStep(
   { order, listener, journal, chronicle }: Work,
   { guest, machine, endsAtMs, number, step }: Room & { number: number; step: Step },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const leftMs = endsAtMs - uptimeMs();
   const begun = journal.past.steps.get(number);
   if (begun === undefined && leftMs <= 0)
@@ -115,18 +122,22 @@ async function runStep(
     throw error;
   }
   await journal.note({ entry: "step-ends", number, result: settle(end) });
+  return atMs;
 }
 
 function outcomeOf(error: unknown): StepOutcome {
   return Ended.in(error)?.kind ?? "lost";
 }
 
-function verdictOfStep(result: StepResult, step: Step, attemptSeconds: number): Verdict {
+/** The attempt's limit, and what was left of it when the step began. */
+type AttemptTime = { readonly timeoutSeconds: number; readonly leftSeconds: number };
+
+function verdictOfStep(result: StepResult, step: Step, attempt: AttemptTime): Verdict {
   switch (result.outcome) {
     case "passed":
       return { kind: "passed" };
     case "timed-out":
-      return { kind: "timed-out", why: whichLimit(result, step, attemptSeconds) };
+      return { kind: "timed-out", why: whichLimit(step, attempt) };
     case "silent":
       return {
         kind: "timed-out",
@@ -138,11 +149,11 @@ function verdictOfStep(result: StepResult, step: Step, attemptSeconds: number): 
 }
 
 /** The guest ends a step at the attempt's deadline too. */
-function whichLimit({ durationMs }: StepResult, step: Step, attemptSeconds: number): string {
+function whichLimit(step: Step, attempt: AttemptTime): string {
   const { name, timeoutSeconds } = step;
-  return timeoutSeconds !== undefined && durationMs >= timeoutSeconds * 1000
+  return timeoutSeconds !== undefined && timeoutSeconds <= attempt.leftSeconds
     ? `step '${name}' took longer than its ${timeoutSeconds} s`
-    : `the attempt took longer than its ${attemptSeconds} s, in step '${name}'`;
+    : `the attempt took longer than its ${attempt.timeoutSeconds} s, in step '${name}'`;
 }
 
 function howItFailed({ exitCode, signal }: Pick<StepEnd, "exitCode" | "signal">): string {

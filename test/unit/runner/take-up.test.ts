@@ -267,3 +267,26 @@ test("an attempt that was cancelled while nobody was there takes its machine up,
   expect(report.leaks).toEqual([]);
   await expectClean(house);
 });
+
+test("a step that the guest ended for its attempt's time is told from one over its own limit, whenever it is looked at", async () => {
+  for (const [limit, why] of [
+    [20, "step 'one' took longer than its 20 s"],
+    [40, "the attempt took longer than its 30 s, in step 'one'"],
+  ] as const) {
+    const house = await open();
+    await leftMachine(house);
+    const atMs = uptimeMs() - 5_000;
+    const result = { ...lineOf("one"), outcome: "timed-out", durationMs: 900_000 } as const;
+    const past = pastOf(
+      [
+        ...entriesUpTo("connecting"),
+        { entry: "step-begins", number: 1, atMs },
+        { entry: "step-ends", number: 1, result },
+      ],
+      false,
+    );
+    const steps = [step("one", "true", { timeoutSeconds: limit })];
+    const report = await house.run({ steps, timeoutSeconds: 30 }, { journal: journalOf(past) });
+    expect(report.verdict).toEqual({ kind: "timed-out", why });
+  }
+});
