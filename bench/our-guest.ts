@@ -1,5 +1,6 @@
 import { SshGuests } from "#host/guest/ssh-guests.ts";
-import type { Guest, Machine } from "#host/runner/ports.ts";
+import type { Guest } from "#host/runner/guest-port.ts";
+import type { Machine } from "#host/runner/ports.ts";
 import type { Setting } from "./measurement.ts";
 
 /** The product's own guest, with all its verbs, on a server. It is logged out with the scope. */

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import type { Guest, GuestPlace, StepOrder } from "#host/runner/ports.ts";
+import type { Guest, GuestPlace, StepOrder } from "#host/runner/guest-port.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
 /** A guest to test, and what a test needs to know of it. */

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Guest, LogSize, StepOrder } from "#host/runner/ports.ts";
+import type { Guest, LogSize, StepOrder } from "#host/runner/guest-port.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 import { type GuestUnderTest, step } from "./guests.contract.ts";
 

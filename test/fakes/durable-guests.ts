@@ -7,18 +7,8 @@ import { LogFile } from "#host/guest/log-file.ts";
 import { quote } from "#host/guest/quote.ts";
 import { RUNNER_SCRIPT } from "#host/guest/runner.ts";
 import { outcomeOf, readStepEnd } from "#host/guest/step-end.ts";
-import type {
-  Access,
-  Collection,
-  Guest,
-  GuestPlace,
-  Guests,
-  Image,
-  Machine,
-  OnRequirement,
-  StepEnd,
-  StepOrder,
-} from "#host/runner/ports.ts";
+import type { Collection, Guest, GuestPlace, StepEnd, StepOrder } from "#host/runner/guest-port.ts";
+import type { Access, Guests, Image, Machine, OnRequirement } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import type { Input } from "#job/spec.ts";
 import type { Artifact, Refusal } from "#job/verdict.ts";

@@ -3,18 +3,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { cp, glob, mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import type { Collection, Guest, GuestPlace, StepEnd, StepOrder } from "#host/runner/guest-port.ts";
 import type {
   Access,
-  Collection,
-  Guest,
-  GuestPlace,
   Guests,
   Image,
   Machine,
   OnRequirement,
   SeedOrder,
-  StepEnd,
-  StepOrder,
 } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import type { Input } from "#job/spec.ts";

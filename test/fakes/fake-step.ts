@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { LogFile } from "#host/guest/log-file.ts";
-import type { StepEnd, StepOrder } from "#host/runner/ports.ts";
+import type { StepEnd, StepOrder } from "#host/runner/guest-port.ts";
 
 type Why = "timed-out" | "silent";
 type End = Pick<StepEnd, "outcome" | "exitCode" | "signal">;

@@ -1,6 +1,7 @@
 import type { GuestOptions } from "#host/guest/guest-options.ts";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
-import type { Access, Guest } from "#host/runner/ports.ts";
+import type { Guest } from "#host/runner/guest-port.ts";
+import type { Access } from "#host/runner/ports.ts";
 import { PAPER_IMAGE } from "./orders.ts";
 import { LoopbackMachine } from "./ssh-machine.ts";
 

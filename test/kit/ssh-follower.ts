@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
-import type { GuestPlace, StepOrder } from "#host/runner/ports.ts";
+import type { GuestPlace, StepOrder } from "#host/runner/guest-port.ts";
 import { connectTo } from "./ssh-connect.ts";
 import { LoopbackMachine } from "./ssh-machine.ts";
 

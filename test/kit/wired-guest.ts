@@ -1,6 +1,6 @@
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
-import type { Guest } from "#host/runner/ports.ts";
+import type { Guest } from "#host/runner/guest-port.ts";
 import { connectTo } from "./ssh-connect.ts";
 import { LoopbackMachine } from "./ssh-machine.ts";
 import type { Wire } from "./ssh-proxy.ts";

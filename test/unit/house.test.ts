@@ -13,7 +13,7 @@ const DOORS: Record<string, readonly string[]> = {
   config: ["job", "lib"],
   "host/runner": ["job", "lib"],
   "host/hypervisor": ["host/runner/ports.ts", "libvirt", "job", "lib"],
-  "host/guest": ["host/runner/ports.ts", "job", "lib"],
+  "host/guest": ["host/runner/ports.ts", "host/runner/guest-port.ts", "job", "lib"],
   "host/images": ["host/runner/ports.ts", "job", "lib"],
   "host/doctor": ["host/runner/ports.ts", "host/runner/state-folder.ts", "job", "lib"],
   "host/narration": ["host/runner/attempt.ts", "job", "lib"],

@@ -1,4 +1,4 @@
-import type { Collection } from "#host/runner/ports.ts";
+import type { Collection } from "#host/runner/guest-port.ts";
 import { Fault } from "#job/fault.ts";
 import { type Globs, sortGlobs } from "./artifact-globs.ts";
 import { ArtifactIntake, BadOffer } from "./artifact-intake.ts";

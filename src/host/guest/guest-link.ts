@@ -1,4 +1,5 @@
-import type { GuestPlace, Machine } from "#host/runner/ports.ts";
+import type { GuestPlace } from "#host/runner/guest-port.ts";
+import type { Machine } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { printable } from "#lib/printable.ts";
 import { type Credentials, SshConnection } from "./connection.ts";

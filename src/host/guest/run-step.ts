@@ -1,4 +1,4 @@
-import type { LogSize, StepEnd, StepOrder } from "#host/runner/ports.ts";
+import type { LogSize, StepEnd, StepOrder } from "#host/runner/guest-port.ts";
 import { Fault } from "#job/fault.ts";
 import { printable } from "#lib/printable.ts";
 import type { Exec } from "./channel.ts";

@@ -1,15 +1,11 @@
+import type { Collection, Guest, GuestPlace, StepEnd, StepOrder } from "#host/runner/guest-port.ts";
 import type {
   Access,
-  Collection,
-  Guest,
-  GuestPlace,
   Guests,
   Image,
   Machine,
   OnRequirement,
   SeedOrder,
-  StepEnd,
-  StepOrder,
 } from "#host/runner/ports.ts";
 import type { Input } from "#job/spec.ts";
 import { collectFiles } from "./collect.ts";

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import type { StepEnd } from "#host/runner/ports.ts";
+import type { StepEnd } from "#host/runner/guest-port.ts";
 
 /** How a step ended, as the runner in the guest tells it, checked. */
 export type RunnerSays = {

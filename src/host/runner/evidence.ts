@@ -4,7 +4,7 @@ import type { Verdict } from "#job/verdict.ts";
 import { deadline } from "#lib/deadline.ts";
 import type { AttemptOrder } from "./attempt.ts";
 import type { Chronicle } from "./chronicle.ts";
-import type { Guest } from "./ports.ts";
+import type { Guest } from "./guest-port.ts";
 import { RESULT_NAMES } from "./results-folder.ts";
 import type { Holdings } from "./work.ts";
 

@@ -1,7 +1,8 @@
 import type { Phase } from "#job/phase.ts";
 import type { StepResult, Verdict } from "#job/verdict.ts";
 import type { AttemptReport } from "./attempt.ts";
-import type { Acceleration, GuestPlace, Image } from "./ports.ts";
+import type { GuestPlace } from "./guest-port.ts";
+import type { Acceleration, Image } from "./ports.ts";
 
 /**
  * What an attempt writes down: a phase before it is acted on, and what has happened once it has, so that it is not done twice. Times

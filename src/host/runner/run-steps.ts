@@ -4,7 +4,8 @@ import { Ended, type StepOutcome, type StepResult, type Verdict } from "#job/ver
 import { untilAborted } from "#lib/deadline.ts";
 import { uptimeMs } from "#lib/host-boot.ts";
 import type { AttemptOrder } from "./attempt.ts";
-import type { Guest, LogSize, Machine, StepEnd, StepOrder } from "./ports.ts";
+import type { Guest, LogSize, StepEnd, StepOrder } from "./guest-port.ts";
+import type { Machine } from "./ports.ts";
 import { stepLogPath } from "./results-folder.ts";
 import type { Work } from "./work.ts";
 

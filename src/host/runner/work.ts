@@ -1,7 +1,8 @@
 import type { AttemptOrder, Listener } from "./attempt.ts";
 import type { Chronicle } from "./chronicle.ts";
+import type { Guest } from "./guest-port.ts";
 import type { Journal } from "./journal.ts";
-import type { Guest, House, Machine } from "./ports.ts";
+import type { House, Machine } from "./ports.ts";
 
 /** What an attempt has got so far, for who looks after its endings. Filled in as it goes. */
 export type Holdings = { machine?: Machine; guest?: Guest };

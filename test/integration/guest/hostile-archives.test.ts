@@ -2,7 +2,7 @@ import { lstat, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pack } from "tar-stream";
 import { expect, test } from "vitest";
-import type { Collection } from "#host/runner/ports.ts";
+import type { Collection } from "#host/runner/guest-port.ts";
 import { TAR_END, tarHeader, tarPadding } from "#lib/tar/tar-writer.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 import { connectTo } from "#test/kit/ssh-connect.ts";

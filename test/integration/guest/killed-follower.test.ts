@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
-import type { Guest, GuestPlace, StepOrder } from "#host/runner/ports.ts";
+import type { Guest, GuestPlace, StepOrder } from "#host/runner/guest-port.ts";
 import { step } from "#test/contract/guests.contract.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { ROOT } from "#test/kit/house.ts";

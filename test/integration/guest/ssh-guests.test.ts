@@ -2,7 +2,7 @@ import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
-import type { GuestPlace } from "#host/runner/ports.ts";
+import type { GuestPlace } from "#host/runner/guest-port.ts";
 import { describeGuests, type GuestUnderTest } from "#test/contract/guests.contract.ts";
 import { describeResumedGuests } from "#test/contract/resumed-guests.contract.ts";
 import { PAPER_IMAGE } from "#test/kit/orders.ts";
