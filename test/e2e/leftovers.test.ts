@@ -68,7 +68,11 @@ async function surroundings() {
   const list = async (path: string) => (await readdir(path).catch(() => [])).sort();
   await using libvirt = await connectLibvirt("qemu:///system");
   const networks = (await libvirt.networks.list()).map(({ name }) => name);
-  const temporary = (await list(tmpdir())).filter((name) => name.startsWith("testbed"));
+  // Tests that run beside this one make folders of their own.
+  const ofTests = /^testbed-(test|drills|soak|fake-guest)-/;
+  const temporary = (await list(tmpdir())).filter(
+    (name) => name.startsWith("testbed") && !ofTests.test(name),
+  );
   const prefix = await machinePrefix();
   const qemuLogs = (await list("/var/log/libvirt/qemu")).filter((name) => name.startsWith(prefix));
   return { temporary, state: await list(TEST_STATE), qemuLogs, networks };
