@@ -55,6 +55,9 @@ export type Have = { readonly haveBytes: number; readonly isComplete: boolean };
 /** A service that says nothing for so long, beyond what it was asked to wait, is not there. */
 const ANSWER_MS = 30_000;
 
+/** Bytes that come now and then are life, but no JSON of ours takes so long on the slowest line. */
+const JSON_MS = 120_000;
+
 /** Beyond any list of ours. */
 const JSON_BYTES_MAX = 32 * 2 ** 20;
 
@@ -65,16 +68,19 @@ const JSON_BYTES_MAX = 32 * 2 ** 20;
 export class ServiceClient implements Disposable {
   readonly #http: HttpClient;
   readonly #token: string;
+  readonly #jsonMs: number;
 
-  constructor(target: HttpTarget, token: string) {
+  /** `jsonMs`: how long an answer's JSON may take, from its headers to its end. */
+  constructor(target: HttpTarget, token: string, jsonMs = JSON_MS) {
     this.#http = new HttpClient(target);
     this.#token = token;
+    this.#jsonMs = jsonMs;
   }
 
   /** The answer's JSON; undefined when the service has nothing to say (204). */
   async json<N extends RouteName>(name: N, question: Question<N>): Promise<JsonOf<N> | undefined> {
     const answer = await this.#ask(name, question);
-    if (answer.status !== 204) return parse(await textOf(answer)) as JsonOf<N>;
+    if (answer.status !== 204) return parse(await textOf(answer, this.#jsonMs)) as JsonOf<N>;
     answer.body.resume();
     return undefined;
   }
@@ -126,7 +132,7 @@ export class ServiceClient implements Disposable {
       signal,
     });
     if (answer.status < 300) return answer;
-    throw readRefusal(answer, route.method === "HEAD" ? "" : await textOf(answer));
+    throw readRefusal(answer, route.method === "HEAD" ? "" : await textOf(answer, this.#jsonMs));
   }
 }
 
@@ -159,9 +165,11 @@ function stringsOf(parameters: Parameters = {}): Record<string, string> {
   return Object.fromEntries(given.map(([key, value]) => [key, String(value)]));
 }
 
-async function textOf({ body }: HttpAnswer): Promise<string> {
+async function textOf({ body }: HttpAnswer, limitMs: number): Promise<string> {
   const pieces: Buffer[] = [];
   let length = 0;
+  const late = () => body.destroy(new Error(`it took longer than ${limitMs / 1000} s`));
+  const limit = setTimeout(late, limitMs);
   try {
     for await (const piece of body as AsyncIterable<Buffer>) {
       length += piece.length;
@@ -170,6 +178,8 @@ async function textOf({ body }: HttpAnswer): Promise<string> {
     }
   } catch (cause) {
     throw new NoAnswer(`the answer did not arrive whole: ${(cause as Error).message}`, { cause });
+  } finally {
+    clearTimeout(limit);
   }
   return Buffer.concat(pieces).toString("utf8");
 }

@@ -91,6 +91,18 @@ export const SECTION_F: readonly Row[] = [
   },
   ...PAPER_NETWORK,
   {
+    id: "F-82",
+    phase: "any",
+    fault: "an answer that trickles without end",
+    where: "fakes",
+    provenBy: [
+      {
+        file: CLIENT,
+        test: "an answer that trickles is given up, however often a byte comes",
+      },
+    ],
+  },
+  {
     id: "F-83",
     phase: "any",
     fault: "answers that end early, are no JSON, or are no lease",

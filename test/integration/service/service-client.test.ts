@@ -165,3 +165,17 @@ async function freePort(): Promise<number> {
   await new Promise((done) => server.close(done));
   return port;
 }
+
+test("an answer that trickles is given up, however often a byte comes", async () => {
+  const server = createServer((_request, reply) => {
+    reply.writeHead(200, { "content-type": "application/json" });
+    const trickle = setInterval(() => reply.write(" "), 20);
+    reply.on("close", () => clearInterval(trickle));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  using slow = new ServiceClient({ url: new URL(`http://127.0.0.1:${port}`) }, "secret", 300);
+  const asking = slow.json("listJobs", { signal });
+  await expect(asking).rejects.toThrow(/did not arrive whole: it took longer than 0\.3 s/);
+  await new Promise((done) => server.close(done));
+});
