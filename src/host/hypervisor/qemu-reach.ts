@@ -5,19 +5,27 @@ import type { MachineOrder } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { groupId, groupsOf, unreachableParent } from "#lib/path-reach.ts";
 import type { Libvirt } from "#libvirt/client.ts";
+import { translating } from "./libvirt-fault.ts";
 import { fromXml } from "./xml.ts";
 
 /** Whom libvirt runs QEMU as. */
 export type QemuUser = { readonly uid: number; readonly gid: number };
 
-/** QEMU's user as libvirt's capabilities tell it; undefined when libvirt does not switch users (session mode). */
+/**
+ * QEMU's user as libvirt's capabilities tell it; undefined when libvirt does not switch users (session mode). Throws
+ * libvirt-unreachable.
+ */
 export async function qemuUser(
   libvirt: Libvirt,
   signal: AbortSignal,
 ): Promise<QemuUser | undefined> {
-  const models = fromXml(await libvirt.host.capabilities({ signal }))
-    .at("capabilities", "host")
-    .all("secmodel");
+  const context = {
+    doing: "to tell whom QEMU runs as",
+    refused: "machine-refused",
+    signal,
+  } as const;
+  const capabilities = await translating(context, () => libvirt.host.capabilities({ signal }));
+  const models = fromXml(capabilities).at("capabilities", "host").all("secmodel");
   const dac = models.find((model) => model.at("model").text === "dac");
   const match = /^\+(\d+):\+(\d+)$/.exec(dac?.at("baselabel").text ?? "");
   return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]) };
