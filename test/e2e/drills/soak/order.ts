@@ -55,11 +55,11 @@ export const SOAKS: Readonly<
     order: {
       kills: 50,
       victims: [],
-      pauseSeconds: 1.5,
+      pauseSeconds: 2.5,
       jobs: 20,
       atOnce: 2,
-      secondsMin: 1,
-      secondsMax: 4,
+      secondsMin: 0.5,
+      secondsMax: 2,
     },
   },
   "F-107": {
