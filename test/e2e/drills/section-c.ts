@@ -88,13 +88,9 @@ export const SECTION_C: readonly Row[] = [
   {
     id: "F-50",
     phase: "running",
-    fault: "a fork bomb ends by its limit, and a neighbour passes",
-    machines: async (stage) => {
-      const bomb = "bomb() { bomb | bomb & }; while :; do bomb; done";
-      const steps = [{ name: "bomb", run: bomb, timeout: "20s" }];
-      await stage.submit({ verdict: "timed-out" }, { steps });
-      await stage.submit({ verdict: "passed", counting: FIVE_SECONDS });
-    },
+    fault: "a fork bomb is its job's doing, and a neighbour passes",
+    where: "machines",
+    provenBy: [{ file: HOSTILE, test: "a fork bomb is its job's doing, *" }],
   },
   {
     id: "F-51",
