@@ -84,6 +84,14 @@ export class OwnLibvirt implements AsyncDisposable {
     await eventually(() => existsSync(socket), 10_000);
   }
 
+  /** Starts both again, to see what was mounted since: each has a mount namespace from when it began. */
+  async seeMounts(): Promise<void> {
+    await this.kill();
+    await this.killVirtlogd();
+    await this.launchVirtlogd();
+    await this.begin();
+  }
+
   /** Starts libvirtd, and waits until there is a process to be killed. */
   async launch(): Promise<void> {
     const file = join(this.folder, "libvirtd.pid");

@@ -71,6 +71,7 @@ export class MachineStage implements AsyncDisposable {
     const foreign = await Foreign.make(libvirt);
     const gate = isGated && scope.use(await LibvirtGate.open(join(folder, "gate"), libvirt.socket));
     const disk = diskMiB === undefined ? undefined : scope.use(await hostDisk(diskMiB));
+    if (disk !== undefined) await libvirt.seeMounts();
     const lab = await Lab.open(folder, [HOST], slots, {
       ...options,
       ...(disk === undefined ? {} : { diskReserve: "256MiB", diskLow: "16MiB" }),
