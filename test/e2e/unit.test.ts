@@ -119,6 +119,6 @@ test("an installed daemon with the unit's user, groups, capabilities and umask r
 
   const { code, tookMs } = await stop();
   expect({ code, isSoon: tookMs < 10_000 }, await said).toEqual({ code: 0, isSoon: true });
-  expect(listener.words.slice(-2)).toEqual(["STOPPING=1", "STATUS=stopping"]);
+  expect(listener.lastWords).toEqual(["STOPPING=1", "STATUS=stopping"]);
   await expectNothingLeft(STATE);
 });

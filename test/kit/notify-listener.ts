@@ -42,6 +42,11 @@ export class NotifyListener implements AsyncDisposable {
     return this.messages.flatMap(({ words }) => words);
   }
 
+  /** What was said last, signs of life aside: one may still come while the process stops. */
+  get lastWords(): readonly string[] {
+    return this.words.filter((word) => word !== "WATCHDOG=1").slice(-2);
+  }
+
   /** How often a word was said. */
   count(word: string): number {
     return this.words.filter((said) => said === word).length;

@@ -70,8 +70,7 @@ export class MachineStage implements AsyncDisposable {
     await using scope = new AsyncDisposableStack();
     const foreign = await Foreign.make(libvirt);
     const gate = isGated && scope.use(await LibvirtGate.open(join(folder, "gate"), libvirt.socket));
-    const disk = diskMiB === undefined ? undefined : scope.use(await hostDisk(diskMiB));
-    if (disk !== undefined) await libvirt.seeMounts();
+    const disk = diskMiB === undefined ? undefined : await hostDisk(diskMiB, libvirt, scope);
     const lab = await Lab.open(folder, [HOST], slots, {
       ...options,
       ...(disk === undefined ? {} : { diskReserve: "256MiB", diskLow: "16MiB" }),
@@ -223,13 +222,22 @@ export class MachineStage implements AsyncDisposable {
   }
 }
 
-/** The host's state folder as a file system of its own: the same installation as without it, whose networks are known. */
-async function hostDisk(mib: number): Promise<SmallDisk & AsyncDisposable> {
+/**
+ * The host's state folder as a file system of its own, which libvirt sees until `scope` ends, and not after it: the same installation
+ * as without it, whose networks are known.
+ */
+async function hostDisk(
+  mib: number,
+  libvirt: OwnLibvirt,
+  scope: AsyncDisposableStack,
+): Promise<SmallDisk> {
   const state = stateOf(HOST);
   const file = join(state, "installation");
   await mkdir(state, { recursive: true });
   const installation = await readFile(file).catch(() => undefined);
-  const disk = await smallDisk(mib, state);
+  scope.defer(async () => await libvirt.seeMounts());
+  const disk = scope.use(await smallDisk(mib, state));
   if (installation !== undefined) await writeFile(file, installation);
+  await libvirt.seeMounts();
   return disk;
 }

@@ -79,7 +79,7 @@ describe.each(Object.keys(KINDS) as (keyof typeof KINDS)[])("testbed %s", (kind)
     await eventually(() => listener.count("WATCHDOG=1") > before, 10 * WATCHDOG_MS);
     const { code, tookMs } = await stop();
     expect({ code, isSoon: tookMs < STOP_MS }).toEqual({ code: 0, isSoon: true });
-    expect(listener.words.slice(-2)).toEqual(["STOPPING=1", "STATUS=stopping"]);
+    expect(listener.lastWords).toEqual(["STOPPING=1", "STATUS=stopping"]);
     expect(listener.count("READY=1")).toBe(1);
   });
 

@@ -92,7 +92,7 @@ test("what is installed runs as a user who may only read it, and keeps its setti
   });
   await eventually(() => listener.count("READY=1") === 1, 20_000);
   expect((await stop()).code).toBe(0);
-  expect(listener.words.slice(-2)).toEqual(["STOPPING=1", "STATUS=stopping"]);
+  expect(listener.lastWords).toEqual(["STOPPING=1", "STATUS=stopping"]);
   expect(existsSync(join(state, "service/jobs.sqlite"))).toBe(true);
   expect(await readdir(cache)).not.toEqual([]);
   if (isRoot) expect(existsSync(join(dest, LIB, "current/node_modules/.cache"))).toBe(false);
