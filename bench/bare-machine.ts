@@ -3,6 +3,7 @@ import { type KeyPair, makeKeyPair } from "#host/guest/keys.ts";
 import { writeSeed } from "#host/guest/seed.ts";
 import { GUEST_MAC } from "#host/hypervisor/slot-network.ts";
 import type { Acceleration, Image, Images } from "#host/runner/ports.ts";
+import { kernelBoot } from "#test/kit/kernel-boot.ts";
 import { Child } from "./child.ts";
 import type { Tap } from "./tap.ts";
 
@@ -62,13 +63,14 @@ function qemuArguments(
   { cpus, memoryMiB, acceleration }: Size,
   tap: string,
 ): string[] {
+  const { kernel, initrd, commandLine } = kernelBoot(image);
   return [
     ["-nodefaults", "-no-user-config", "-display", "none"],
     ["-machine", "q35,usb=off", "-accel", acceleration],
     ["-cpu", acceleration === "kvm" ? "host" : "max"],
     ["-m", `${memoryMiB}M`, "-smp", `${cpus}`],
-    ["-kernel", image.boot.kernel, "-initrd", image.boot.initrd],
-    ["-append", image.boot.commandLine],
+    ["-kernel", kernel, "-initrd", initrd],
+    ["-append", commandLine],
     ["-drive", `file=${disk},format=qcow2,if=none,id=root,cache=unsafe,discard=unmap`],
     ["-device", "virtio-blk-pci,drive=root"],
     ["-drive", `file=${seed},format=raw,if=none,id=seed,cache=unsafe,readonly=on`],

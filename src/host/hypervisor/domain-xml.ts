@@ -1,4 +1,4 @@
-import type { MachineOrder } from "#host/runner/ports.ts";
+import type { Boot, MachineOrder } from "#host/runner/ports.ts";
 import { machineUuid } from "#job/machine-name.ts";
 import { machineOwnership } from "./ownership.ts";
 import type { QemuUser } from "./qemu-reach.ts";
@@ -31,14 +31,13 @@ export function domainXml(
       memory: { "@unit": "MiB", "#text": order.memoryMiB },
       vcpu: order.cpus,
       os: {
+        ...firmwareOf(image.boot),
         type: {
           "@arch": image.architecture,
           "@machine": MACHINE_TYPE[image.architecture],
           "#text": "hvm",
         },
-        kernel: image.boot.kernel,
-        initrd: image.boot.initrd,
-        cmdline: image.boot.commandLine,
+        ...kernelOf(image.boot),
       },
       features: { acpi: "", ...(image.architecture === "x86_64" ? { apic: "" } : {}) },
       cpu: { "@mode": order.acceleration === "kvm" ? "host-passthrough" : "maximum" },
@@ -52,6 +51,15 @@ export function domainXml(
       "qemu:capabilities": { "qemu:del": { "@capability": ONE_BY_ONE } },
     },
   });
+}
+
+function firmwareOf(boot: Boot): XmlNode {
+  return boot.kind === "uefi" ? { "@firmware": "efi" } : {};
+}
+
+function kernelOf(boot: Boot): XmlNode {
+  if (boot.kind === "uefi") return {};
+  return { kernel: boot.kernel, initrd: boot.initrd, cmdline: boot.commandLine };
 }
 
 /**

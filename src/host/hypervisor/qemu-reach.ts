@@ -59,7 +59,9 @@ const GROUP_READS_AND_WRITES = 0o060;
  */
 export async function checkReach(order: MachineOrder, { uid, gid }: QemuUser): Promise<void> {
   const { image, diskPath, seedPath } = order;
-  const files = [diskPath, seedPath, image.disk.path, image.boot.kernel, image.boot.initrd];
+  const { boot } = image;
+  const beside = boot.kind === "kernel" ? [boot.kernel, boot.initrd] : [];
+  const files = [diskPath, seedPath, image.disk.path, ...beside];
   const groups = [...new Set([gid, ...(await groupsOf(uid))])];
   const oneOfEachFolder = new Map(files.map((file) => [dirname(file), file])).values();
   for (const file of oneOfEachFolder) {

@@ -3,15 +3,13 @@ import type { Image, Images } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { type ImageReference, parseImageReference } from "#job/image-reference.ts";
 import { SpawnError } from "#lib/spawn.ts";
-import { build } from "./build.ts";
+import { packageVersions } from "./build/debian-packages.ts";
+import { freshDigest } from "./build/fresh-digest.ts";
+import { checkPreconditions } from "./build/preconditions.ts";
+import { findRecipe, type Recipe, recipeNames } from "./build/recipe.ts";
+import { build } from "./build/run-recipe.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { packageVersions } from "./debian-packages.ts";
-import { freshDigest } from "./fresh-digest.ts";
-import { openImage, readManifest } from "./manifest.ts";
 import { type OfferedImage, offeredImages } from "./offered-images.ts";
-import { writeOverlay } from "./overlay.ts";
-import { checkPreconditions } from "./preconditions.ts";
-import { findRecipe, type Recipe, recipeNames } from "./recipe.ts";
 import { unknownImage } from "./reference.ts";
 import {
   type Entry,
@@ -21,7 +19,9 @@ import {
   storedNames,
   sweepBuilds,
   writeEntry,
-} from "./store.ts";
+} from "./store/layout.ts";
+import { openImage, readManifest } from "./store/manifest.ts";
+import { writeOverlay } from "./store/overlay.ts";
 
 /**
  * What makes a stored image out of date. `recipe`: the recipe folder changed, here or in the image that it begins with;

@@ -1,8 +1,8 @@
+import { freshDigest } from "./build/fresh-digest.ts";
+import { findRecipe, recipeNames } from "./build/recipe.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { freshDigest } from "./fresh-digest.ts";
-import { readManifest } from "./manifest.ts";
-import { findRecipe, recipeNames } from "./recipe.ts";
-import { imageFolder, readEntry, storedNames } from "./store.ts";
+import { imageFolder, readEntry, storedNames } from "./store/layout.ts";
+import { readManifest } from "./store/manifest.ts";
 
 /** An image as a host offers it. */
 export type OfferedImage = {

@@ -22,6 +22,24 @@ export type Readiness = {
   readonly settledSeconds: number;
 };
 
+/** How a machine gets from power-on to its kernel. */
+export type Boot =
+  /** QEMU loads a kernel that lies beside the disk. */
+  | {
+      readonly kind: "kernel";
+      readonly kernel: string;
+      readonly initrd: string;
+      readonly commandLine: string;
+    }
+  /** The boot loader on the disk's EFI system partition, started by this host's UEFI firmware (OVMF). */
+  | { readonly kind: "uefi" };
+
+/**
+ * How a guest learns its keys; both by a NoCloud disk. nocloud: an image made for testbed, which makes /run/testbed-settled when its
+ * start-up is over. cloud-init: a distribution's image as it comes, whose cloud-init is told to do that as the last thing.
+ */
+type SeedKind = "nocloud" | "cloud-init";
+
 /** A read-only image in this host's store. All paths are absolute. */
 export type Image = {
   readonly name: string;
@@ -34,13 +52,8 @@ export type Image = {
     readonly format: "qcow2" | "raw";
     readonly virtualMiB: number;
   };
-  readonly boot: {
-    readonly kind: "kernel";
-    readonly kernel: string;
-    readonly initrd: string;
-    readonly commandLine: string;
-  };
-  readonly seed: "nocloud";
+  readonly boot: Boot;
+  readonly seed: SeedKind;
   /** The user that steps run as. */
   readonly login: string;
   readonly memoryMiBMin: number;

@@ -4,13 +4,14 @@ import { once } from "node:events";
 import { appendFile, chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { verifyImage } from "#host/images/manifest.ts";
+import { verifyImage } from "#host/images/store/manifest.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { Ended } from "#job/verdict.ts";
 import { describeImages } from "#test/contract/images.contract.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { ROOT } from "#test/kit/house.ts";
+import { kernelBoot } from "#test/kit/kernel-boot.ts";
 import { toyCatalogue } from "#test/kit/toy-recipes.ts";
 
 const inTime = () => AbortSignal.timeout(50_000);
@@ -196,10 +197,10 @@ describe("a stored image", () => {
     });
     const top = await toys.images.resolve("top", silently, inTime());
     expect(top).toMatchObject({ login: "tester", seed: "nocloud", memoryMiBMin: 64 });
-    expect(await readFile(top.boot.initrd, "utf8")).toBe("top initrd\nbase initrd\n");
+    expect(await readFile(kernelBoot(top).initrd, "utf8")).toBe("top initrd\nbase initrd\n");
     await toys.recipe("base", { script: 'echo newer > "$1/initrd"' });
     const fresh = await toys.images.resolve("top", silently, inTime());
-    expect(await readFile(fresh.boot.initrd, "utf8")).toBe("top initrd\nnewer\n");
+    expect(await readFile(kernelBoot(fresh).initrd, "utf8")).toBe("top initrd\nnewer\n");
   });
 
   test("cannot begin with itself, nor with what nobody knows", async () => {
@@ -217,8 +218,8 @@ describe("a stored image", () => {
     await using toys = await toyCatalogue();
     await toys.recipe("toy");
     const image = await toys.images.resolve("toy", silently, inTime());
-    await chmod(image.boot.kernel, 0o644);
-    await appendFile(image.boot.kernel, "x");
+    await chmod(kernelBoot(image).kernel, 0o644);
+    await appendFile(kernelBoot(image).kernel, "x");
     const fault = await faultOf(toys.images.resolve("toy", silently, inTime()));
     expect(fault).toMatchObject({ code: "image-damaged", blame: "host" });
     expect(fault.message).toContain("kernel");
@@ -250,8 +251,8 @@ describe("a stored image", () => {
     await using toys = await toyCatalogue();
     await toys.recipe("toy");
     const image = await toys.images.resolve("toy", silently, inTime());
-    await chmod(image.boot.kernel, 0o644);
-    await writeFile(image.boot.kernel, "tOy kernel\n");
+    await chmod(kernelBoot(image).kernel, 0o644);
+    await writeFile(kernelBoot(image).kernel, "tOy kernel\n");
     await toys.images.resolve("toy", silently, inTime());
     const folder = join(toys.store, image.digest);
     await expect(verifyImage(folder, image.digest, inTime())).rejects.toMatchObject({

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { inspectQcow2 } from "#host/images/inspect/qcow2-header.ts";
 import { localImages } from "#host/images/local-images.ts";
-import { verifyImage } from "#host/images/manifest.ts";
-import { inspectQcow2 } from "#host/images/qcow2.ts";
+import { verifyImage } from "#host/images/store/manifest.ts";
 import { FIXTURE_IMAGES, ROOT } from "#test/kit/house.ts";
+import { kernelBoot } from "#test/kit/kernel-boot.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
 const inTime = () => AbortSignal.timeout(300_000);
@@ -39,7 +40,7 @@ test("micro builds from Debian packages, once, and others begin with it", {
   expect(lines).toEqual(["image micro: up to date"]);
 
   const drill = await ask("unbootable");
-  expect(drill.boot.commandLine).toContain("root=LABEL=nowhere");
+  expect(kernelBoot(drill).commandLine).toContain("root=LABEL=nowhere");
   const hung = await ask("hangs-before-ssh");
   expect(hung.readiness.sshSeconds).toBeLessThan(micro.readiness.sshSeconds);
 });

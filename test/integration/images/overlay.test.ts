@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { writeOverlay } from "#host/images/overlay.ts";
+import { writeOverlay } from "#host/images/store/overlay.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { PAPER_IMAGE } from "#test/kit/orders.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";

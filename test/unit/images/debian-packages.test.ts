@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parsePolicy } from "#host/images/debian-packages.ts";
+import { parsePolicy } from "#host/images/build/debian-packages.ts";
 
 test("candidate versions are read from what apt-cache says, and a package without one is left out", () => {
   const output = [

@@ -1,7 +1,7 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { findRecipe, recipeNames } from "#host/images/recipe.ts";
+import { findRecipe, recipeNames } from "#host/images/build/recipe.ts";
 import { Fault } from "#job/fault.ts";
 import { FIXTURE_IMAGES, ROOT } from "#test/kit/house.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
@@ -27,7 +27,9 @@ describe("the recipes that ship", () => {
 
   test("keep a panic visible, on a serial console", async () => {
     for (const name of await recipeNames([SHIPPED])) {
-      const line = (await findRecipe([SHIPPED], name))?.boot?.commandLine;
+      const boot = (await findRecipe([SHIPPED], name))?.boot;
+      if (boot?.kind !== "kernel") continue;
+      const line = boot.commandLine;
       expect(line).toContain("panic=0");
       expect(line).toContain("console=ttyS0");
     }

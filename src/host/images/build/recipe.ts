@@ -3,9 +3,9 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "typebox";
 import { parse } from "yaml";
+import { NAME_PATTERN, SETTINGS, VERSION_PATTERN } from "#host/images/store/manifest.ts";
 import { Fault } from "#job/fault.ts";
 import { compileSchema } from "#lib/validate.ts";
-import { NAME_PATTERN, SETTINGS, VERSION_PATTERN } from "./manifest.ts";
 
 /**
  * A recipe: a folder with `image.yaml`, `build.sh` and the files that go in. `build.sh OUTPUT SCRATCH [BASE]` leaves

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { encodeOverlay, inspectHeader } from "#host/images/qcow2.ts";
+import { inspectHeader } from "#host/images/inspect/qcow2-header.ts";
+import { encodeOverlay } from "#host/images/store/qcow2-overlay.ts";
 
 const MIB = 1024 * 1024;
 

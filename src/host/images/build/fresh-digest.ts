@@ -1,6 +1,6 @@
-import type { Catalogue } from "./catalogue.ts";
+import type { Catalogue } from "#host/images/catalogue.ts";
+import { readEntry } from "#host/images/store/layout.ts";
 import { findRecipe, type Recipe } from "./recipe.ts";
-import { readEntry } from "./store.ts";
 
 /** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */
 export async function freshDigest(

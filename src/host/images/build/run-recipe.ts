@@ -1,18 +1,19 @@
 import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Image } from "#host/runner/ports.ts";
-import { Fault } from "#job/fault.ts";
-import { run, SpawnError } from "#lib/spawn.ts";
+import { inspectQcow2 } from "#host/images/inspect/qcow2-header.ts";
+import { makeBuildFolder, publish } from "#host/images/store/layout.ts";
 import {
+  BOOT_NAMES,
+  DISK_NAMES,
   encodeManifest,
-  FILE_NAMES,
   MANIFEST_NAME,
   type Manifest,
   sha256File,
-} from "./manifest.ts";
-import { inspectQcow2 } from "./qcow2.ts";
+} from "#host/images/store/manifest.ts";
+import type { Boot, Image } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { run, SpawnError } from "#lib/spawn.ts";
 import type { Recipe } from "./recipe.ts";
-import { makeBuildFolder, publish } from "./store.ts";
 
 const MIB = 1024 * 1024;
 /** A line at least so often while a stage runs, so that nobody thinks it hangs. */
@@ -140,19 +141,22 @@ async function describe(order: BuildOrder, output: string, signal: AbortSignal):
     if (!found?.isFile() || found.size === 0) throw incomplete(recipe, `left no ${name}`);
     return { bytes: found.size, sha256: await sha256File(path, signal) };
   };
-  const disk = await part(FILE_NAMES.disk);
-  const inspection = await inspectQcow2(join(output, FILE_NAMES.disk));
-  if ("refused" in inspection) throw incomplete(recipe, `${FILE_NAMES.disk} ${inspection.refused}`);
+  const disk = await part(DISK_NAMES.qcow2);
+  const inspection = await inspectQcow2(join(output, DISK_NAMES.qcow2));
+  if ("refused" in inspection)
+    throw incomplete(recipe, `${DISK_NAMES.qcow2} ${inspection.refused}`);
   const virtualMiB = inspection.virtualBytes / MIB;
   if (!Number.isInteger(virtualMiB)) throw incomplete(recipe, "a disk of no whole MiB");
+  const settings = settingsOf(recipe, base);
   return {
     schema: 1,
     name: recipe.name,
     version: recipe.version,
-    ...settingsOf(recipe, base),
+    ...settings,
     disk: { ...disk, format: "qcow2", virtualMiB },
-    kernel: await part(FILE_NAMES.kernel),
-    initrd: await part(FILE_NAMES.initrd),
+    ...(settings.boot.kind === "kernel"
+      ? { kernel: await part(BOOT_NAMES.kernel), initrd: await part(BOOT_NAMES.initrd) }
+      : {}),
     packages: { ...packages },
   };
 }
@@ -164,7 +168,7 @@ function settingsOf(recipe: Recipe, base: Image | undefined) {
     if (value === undefined) throw incomplete(recipe, `image.yaml has no ${key}`);
     return value;
   };
-  const baseBoot = base && { kind: base.boot.kind, commandLine: base.boot.commandLine };
+  const baseBoot = base && bootSettings(base.boot);
   return {
     architecture: pick("architecture", recipe.architecture, base?.architecture),
     boot: pick("boot", recipe.boot, baseBoot),
@@ -173,6 +177,10 @@ function settingsOf(recipe: Recipe, base: Image | undefined) {
     memoryMiBMin: pick("memoryMiBMin", recipe.memoryMiBMin, base?.memoryMiBMin),
     readiness: pick("readiness", recipe.readiness, base?.readiness),
   };
+}
+
+function bootSettings(boot: Boot): Manifest["boot"] {
+  return boot.kind === "uefi" ? boot : { kind: boot.kind, commandLine: boot.commandLine };
 }
 
 function incomplete(recipe: Recipe, what: string): Fault {

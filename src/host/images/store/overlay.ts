@@ -1,7 +1,7 @@
 import { open, rm } from "node:fs/promises";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
-import { encodeOverlay } from "./qcow2.ts";
+import { encodeOverlay } from "./qcow2-overlay.ts";
 
 const MIB = 1024 * 1024;
 

@@ -4,7 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Static } from "typebox";
-import type { Image } from "#host/runner/ports.ts";
+import type { Boot, Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { compileSchema } from "#lib/validate.ts";
 
@@ -25,12 +25,22 @@ const seconds = { type: "integer", minimum: 1, maximum: 3600 } as const;
 export const SETTINGS = {
   architecture: { enum: ["x86_64", "aarch64"] },
   boot: {
-    type: "object",
-    additionalProperties: false,
-    required: ["kind", "commandLine"],
-    properties: { kind: { const: "kernel" }, commandLine: { type: "string", maxLength: 1500 } },
+    anyOf: [
+      {
+        type: "object",
+        additionalProperties: false,
+        required: ["kind", "commandLine"],
+        properties: { kind: { const: "kernel" }, commandLine: { type: "string", maxLength: 1500 } },
+      },
+      {
+        type: "object",
+        additionalProperties: false,
+        required: ["kind"],
+        properties: { kind: { const: "uefi" } },
+      },
+    ],
   },
-  seed: { const: "nocloud" },
+  seed: { enum: ["nocloud", "cloud-init"] },
   login: { type: "string", pattern: "^[a-z_][a-z0-9_-]{0,31}$" },
   memoryMiBMin: { type: "integer", minimum: 64, maximum: 1024 * 1024 },
   readiness: {
@@ -41,12 +51,11 @@ export const SETTINGS = {
   },
 } as const;
 
-/** The files of an image, by part. The names are the same in every image. */
-export const FILE_NAMES = {
-  disk: "disk.qcow2",
-  kernel: "kernel",
-  initrd: "initrd",
-} as const;
+/** What a disk's file is called, by its format. */
+export const DISK_NAMES = { qcow2: "disk.qcow2", raw: "disk.raw" } as const;
+
+/** The files that QEMU boots from beside a disk, of an image whose boot kind is `kernel`. */
+export const BOOT_NAMES = { kernel: "kernel", initrd: "initrd" } as const;
 
 export const MANIFEST_NAME = "manifest.json";
 const MANIFEST_BYTES_MAX = 256 * 1024;
@@ -77,8 +86,6 @@ const SCHEMA = {
     "memoryMiBMin",
     "readiness",
     "disk",
-    "kernel",
-    "initrd",
     "packages",
   ],
   properties: {
@@ -92,10 +99,11 @@ const SCHEMA = {
       required: ["bytes", "sha256", "format", "virtualMiB"],
       properties: {
         ...fileParts,
-        format: { const: "qcow2" },
+        format: { enum: ["qcow2", "raw"] },
         virtualMiB: { type: "integer", minimum: 1, maximum: 1024 * 1024 },
       },
     },
+    /** Both, or neither: see `boot`. */
     kernel: file,
     initrd: file,
     packages: { type: "object", additionalProperties: { type: "string" } },
@@ -106,12 +114,25 @@ export type Manifest = Static<typeof SCHEMA>;
 
 const violations = compileSchema(SCHEMA);
 
+/** A file of an image as its manifest says. */
+type ImageFile = { readonly name: string; readonly bytes: number; readonly sha256: string };
+
 /** The bytes of a manifest as they are stored, and the digest that they give. */
 export function encodeManifest(manifest: Manifest): { text: string; digest: string } {
-  const wrong = violations(manifest);
-  if (wrong.length > 0) throw new TypeError(`manifest: ${JSON.stringify(wrong)}`);
+  const wrong = wrongWith(manifest);
+  if (wrong !== undefined) throw new TypeError(`manifest: ${wrong}`);
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   return { text, digest: sha256(text) };
+}
+
+/** All files of an image but the manifest itself. */
+function filesOf(manifest: Manifest): readonly ImageFile[] {
+  const { disk, kernel, initrd } = manifest;
+  return [
+    { name: DISK_NAMES[disk.format], bytes: disk.bytes, sha256: disk.sha256 },
+    ...(kernel === undefined ? [] : [{ name: BOOT_NAMES.kernel, ...kernel }]),
+    ...(initrd === undefined ? [] : [{ name: BOOT_NAMES.initrd, ...initrd }]),
+  ];
 }
 
 /**
@@ -120,31 +141,29 @@ export function encodeManifest(manifest: Manifest): { text: string; digest: stri
  */
 export async function openImage(folder: string, digest: string): Promise<Image> {
   const manifest = await readManifest(folder, digest);
-  for (const part of ["disk", "kernel", "initrd"] as const) {
-    const path = join(folder, FILE_NAMES[part]);
-    const found = await stat(path).catch((error: unknown) => {
-      throw damaged(folder, `${FILE_NAMES[part]} cannot be read`, error);
+  for (const { name, bytes } of filesOf(manifest)) {
+    const found = await stat(join(folder, name)).catch((error: unknown) => {
+      throw damaged(folder, `${name} cannot be read`, error);
     });
-    if (!found.isFile() || found.size !== manifest[part].bytes)
-      throw damaged(
-        folder,
-        `${FILE_NAMES[part]} has ${found.size} bytes, not ${manifest[part].bytes}`,
-      );
+    if (!found.isFile() || found.size !== bytes)
+      throw damaged(folder, `${name} has ${found.size} bytes, not ${bytes}`);
   }
-  const { name, version, architecture, boot, seed, login, memoryMiBMin, readiness } = manifest;
+  const { name, version, architecture, seed, login, memoryMiBMin, readiness } = manifest;
+  const { format, virtualMiB } = manifest.disk;
   return Object.freeze({
     ...{ name, version, digest, architecture, seed, login, memoryMiBMin, readiness },
-    disk: {
-      path: join(folder, FILE_NAMES.disk),
-      format: manifest.disk.format,
-      virtualMiB: manifest.disk.virtualMiB,
-    },
-    boot: {
-      ...boot,
-      kernel: join(folder, FILE_NAMES.kernel),
-      initrd: join(folder, FILE_NAMES.initrd),
-    },
+    disk: { path: join(folder, DISK_NAMES[format]), format, virtualMiB },
+    boot: bootOf(folder, manifest),
   });
+}
+
+function bootOf(folder: string, { boot }: Manifest): Boot {
+  if (boot.kind === "uefi") return boot;
+  return {
+    ...boot,
+    kernel: join(folder, BOOT_NAMES.kernel),
+    initrd: join(folder, BOOT_NAMES.initrd),
+  };
 }
 
 /** Reads every byte of a stored image and compares it with its digest. Throws image-damaged. */
@@ -153,14 +172,9 @@ export async function verifyImage(
   digest: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const manifest = await readManifest(folder, digest);
-  for (const part of ["disk", "kernel", "initrd"] as const) {
-    const found = await sha256File(join(folder, FILE_NAMES[part]), signal);
-    if (found !== manifest[part].sha256)
-      throw damaged(
-        folder,
-        `${FILE_NAMES[part]} has SHA-256 ${found}, not ${manifest[part].sha256}`,
-      );
+  for (const { name, sha256 } of filesOf(await readManifest(folder, digest))) {
+    const found = await sha256File(join(folder, name), signal);
+    if (found !== sha256) throw damaged(folder, `${name} has SHA-256 ${found}, not ${sha256}`);
   }
 }
 
@@ -173,12 +187,22 @@ export async function readManifest(folder: string, digest: string): Promise<Mani
     const text = await readFile(path, "utf8");
     if (sha256(text) !== digest) throw new Error("its SHA-256 is not the folder's name");
     const value: unknown = JSON.parse(text);
-    const wrong = violations(value);
-    if (wrong.length > 0) throw new Error(JSON.stringify(wrong[0]));
+    const wrong = wrongWith(value);
+    if (wrong !== undefined) throw new Error(wrong);
     return value as Manifest;
   } catch (error) {
     throw damaged(folder, `${MANIFEST_NAME}: ${(error as Error).message}`, error);
   }
+}
+
+function wrongWith(value: unknown): string | undefined {
+  const [violation] = violations(value);
+  if (violation !== undefined) return JSON.stringify(violation);
+  const { boot, kernel, initrd } = value as Manifest;
+  const hasBootFiles = kernel !== undefined && initrd !== undefined;
+  const isBare = kernel === undefined && initrd === undefined;
+  if (boot.kind === "kernel" ? hasBootFiles : isBare) return undefined;
+  return `kernel and initrd are of boot kind 'kernel', and of no other; this is '${boot.kind}'`;
 }
 
 /** SHA-256 of a file's content, streamed. */
