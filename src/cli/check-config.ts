@@ -4,8 +4,10 @@ import { clientFileSchema } from "#config/client-file.ts";
 import { readConfigFile } from "#config/config-file.ts";
 import { configData } from "#config/config-value.ts";
 import { daemonConfigSchema } from "#config/daemon-config.ts";
+import { imagesConfigSchema } from "#config/images-config.ts";
 import { checkServiceConfig, serviceConfigSchema } from "#config/service-config.ts";
 import { yamlText } from "#lib/yaml-text.ts";
+import { imagesFindings } from "./image/images-findings.ts";
 import { printAnswer } from "./print-answer.ts";
 
 /** Reads a configuration file of each kind, and returns it as plain data with all defaults. Throws `ConfigError`. */
@@ -15,6 +17,10 @@ const KINDS = {
   daemon: async (file: string) => {
     const config = await readConfigFile(file, daemonConfigSchema, daemonFindings);
     return configData(daemonConfigSchema, config);
+  },
+  images: async (file: string) => {
+    const config = await readConfigFile(file, imagesConfigSchema, imagesFindings);
+    return configData(imagesConfigSchema, config);
   },
   service: async (file: string) => {
     const config = await readConfigFile(file, serviceConfigSchema, checkServiceConfig);

@@ -1,6 +1,7 @@
 import { Argument, Command } from "commander";
 import { verdictDocumentSchema } from "#cli/run/verdict-schema.ts";
 import { clientFileSchema } from "#config/client-file.ts";
+import { imagesConfigSchema } from "#config/images-config.ts";
 import { serviceConfigSchema } from "#config/service-config.ts";
 import { jobFileSchema } from "#job/job-file-schema.ts";
 import { errorSchema } from "./error-schema.ts";
@@ -12,6 +13,7 @@ const SCHEMAS = {
   error: errorSchema,
   service: serviceConfigSchema,
   client: clientFileSchema,
+  images: imagesConfigSchema,
 } as const;
 
 const HELP_AFTER = `
@@ -20,6 +22,7 @@ verdict  verdict.json, which is also what 'testbed run --json' prints
 error    what any command with --json prints when it has no answer
 service  the job service's configuration file
 client   ~/.config/testbed/config.yaml
+images   /etc/testbed/images.yaml
 
 All are JSON Schema 2020-12. An editor with YAML support completes and checks job files
 with the first: save the schema, and begin the job file with
@@ -32,7 +35,7 @@ Examples:
   $ testbed schema error
 `;
 
-/** `testbed schema job|verdict|error|service|client`. */
+/** `testbed schema job|verdict|error|service|client|images`. */
 export function schemaCommand(): Command {
   return new Command("schema")
     .summary("print the JSON Schema of a file or an answer")

@@ -12,6 +12,8 @@ export type Config = {
   readonly acceleration: "auto" | "kvm" | "tcg";
   /** Absolute paths of catalogue folders beside the one that ships, in the order of the search. */
   readonly catalogueFolders: readonly string[];
+  /** The file of `imagesConfigSchema`; where it was named it must be there. */
+  readonly imagesFile: { readonly path: string; readonly isNamed: boolean } | undefined;
   /** Each step's log is cut after so many bytes. */
   readonly logLimitBytes: number;
   /** Whether a terminal may be written to with colours. */
@@ -43,6 +45,11 @@ export const VARIABLES = [
     name: "TESTBED_CATALOGUE",
     says: "more image folders, absolute paths divided by colons; searched before the one that ships",
     default: "none",
+  },
+  {
+    name: "TESTBED_IMAGES",
+    says: "file that says which catalogues of images this host follows; see config/images.yaml",
+    default: "/etc/testbed/images.yaml for root, else ~/.config/testbed/images.yaml, where there",
   },
   {
     name: "TESTBED_LOG_LIMIT",
@@ -104,6 +111,11 @@ export function readConfig(
       ) ?? "qemu:///system",
     acceleration: read("TESTBED_ACCEL", parseAcceleration, "auto, kvm or tcg") ?? "auto",
     catalogueFolders: read("TESTBED_CATALOGUE", folders, "absolute paths divided by colons") ?? [],
+    imagesFile: imagesFile(
+      read("TESTBED_IMAGES", absolute, "an absolute path"),
+      environment,
+      isRoot,
+    ),
     logLimitBytes:
       (read("TESTBED_LOG_LIMIT", logLimitMiB, "a size from 1MiB to 1TiB") ??
         LOG_LIMIT_MIB.default) *
@@ -143,6 +155,18 @@ function defaultStateFolder(environment: Environment, isRoot: boolean, problems:
   if (isAbsolute(home)) return join(home, ".local/state/testbed");
   problems.push("HOME is not set; set TESTBED_STATE to the folder for images and machines");
   return "/";
+}
+
+function imagesFile(
+  named: string | undefined,
+  { XDG_CONFIG_HOME: xdg = "", HOME: home = "" }: Environment,
+  isRoot: boolean,
+): Config["imagesFile"] {
+  if (named !== undefined) return { path: named, isNamed: true };
+  if (isRoot) return { path: "/etc/testbed/images.yaml", isNamed: false };
+  const folder = isAbsolute(xdg) ? xdg : isAbsolute(home) ? join(home, ".config") : undefined;
+  if (folder === undefined) return undefined;
+  return { path: join(folder, "testbed/images.yaml"), isNamed: false };
 }
 
 function absolute(text: string): string | undefined {

@@ -172,6 +172,11 @@ export const daemonConfigSchema = {
           default: [],
           description: "More folders of recipes, searched before those that ship, at most 16.",
         },
+        file: {
+          ...ABSOLUTE_PATH,
+          description:
+            "Which catalogues are followed, as images.yaml; default: $TESTBED_IMAGES, or /etc/testbed/images.yaml where it is there.",
+        },
         build: {
           type: "boolean",
           default: true,

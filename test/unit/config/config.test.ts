@@ -8,6 +8,7 @@ test("without any variable there are defaults", () => {
     libvirtUri: "qemu:///system",
     acceleration: "auto",
     catalogueFolders: [],
+    imagesFile: { path: "/etc/testbed/images.yaml", isNamed: false },
     logLimitBytes: 64 * 2 ** 20,
     hasColor: true,
     canMoveCursor: false,
@@ -16,6 +17,10 @@ test("without any variable there are defaults", () => {
   expect(readConfig({ HOME: "/home/a", XDG_STATE_HOME: "/s" }, false).stateFolder).toBe(
     "/s/testbed",
   );
+  expect(readConfig({ HOME: "/home/a" }, false).imagesFile).toEqual({
+    path: "/home/a/.config/testbed/images.yaml",
+    isNamed: false,
+  });
 });
 
 test("every variable is read", () => {
@@ -25,6 +30,7 @@ test("every variable is read", () => {
       TESTBED_LIBVIRT: "qemu:///session?socket=/run/sock",
       TESTBED_ACCEL: "tcg",
       TESTBED_CATALOGUE: "/a:/b",
+      TESTBED_IMAGES: "/srv/images.yaml",
       TESTBED_LOG_LIMIT: "2GiB",
       NO_COLOR: "1",
       TERM: "xterm",
@@ -37,6 +43,7 @@ test("every variable is read", () => {
     libvirtUri: "qemu:///session?socket=/run/sock",
     acceleration: "tcg",
     catalogueFolders: ["/a", "/b"],
+    imagesFile: { path: "/srv/images.yaml", isNamed: true },
     logLimitBytes: 2 * 2 ** 30,
     hasColor: false,
     canMoveCursor: true,
@@ -51,6 +58,7 @@ test.each([
   ["TESTBED_ACCEL", "hvf", "auto, kvm or tcg"],
   ["TESTBED_CATALOGUE", "/a:b", "absolute paths"],
   ["TESTBED_CATALOGUE", "/a:", "absolute paths"],
+  ["TESTBED_IMAGES", "images.yaml", "an absolute path"],
   ["TESTBED_LOG_LIMIT", "10", "a size from 1MiB"],
   ["TESTBED_LOG_LIMIT", "2TiB", "a size from 1MiB"],
   ["TESTBED_ACEL", "kvm", "did you mean 'TESTBED_ACCEL'?"],

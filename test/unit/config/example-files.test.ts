@@ -6,6 +6,7 @@ import { checkConfigText } from "#config/config-file.ts";
 import type { ConfigFileSchema, ConfigSchema } from "#config/config-schema.ts";
 import { configData, defaultsOf } from "#config/config-value.ts";
 import { daemonConfigSchema } from "#config/daemon-config.ts";
+import { imagesConfigSchema } from "#config/images-config.ts";
 import { serviceConfigSchema } from "#config/service-config.ts";
 import { ROOT } from "#test/kit/house.ts";
 
@@ -13,6 +14,7 @@ import { ROOT } from "#test/kit/house.ts";
 const FILES: Readonly<Record<string, ConfigFileSchema>> = {
   "config/client.yaml": clientFileSchema,
   "config/daemon.yaml": daemonConfigSchema,
+  "config/images.yaml": imagesConfigSchema,
   "config/service.yaml": serviceConfigSchema,
 };
 
@@ -46,8 +48,15 @@ for (const [file, schema] of Object.entries(FILES)) {
     const defaults = configData(schema, defaultsOf(schema));
     for (const { path, schema: key } of keysOf(schema)) {
       expect(at(shown, path), path).toBeDefined();
-      // A mapping whose keys are free shows some of its own.
-      const isFree = key.additionalProperties !== undefined;
+      // A mapping whose keys are free shows some of its own, as does a list of mappings; that one shows all their keys.
+      const itemKeys = Object.keys(key.items?.properties ?? {});
+      const isFree = key.additionalProperties !== undefined || itemKeys.length > 0;
+      const items = itemKeys.length > 0 ? (at(shown, path) as object[]) : [];
+      for (const itemKey of itemKeys)
+        expect(
+          items.some((item) => itemKey in item),
+          `${path}: ${itemKey}`,
+        ).toBe(true);
       if (key.default !== undefined && !isFree)
         expect(at(shown, path), path).toEqual(at(defaults, path));
     }
