@@ -184,7 +184,7 @@ test("the caretaker's checks that fail put a host into quarantine that has no jo
   );
   await eventually(async () => (await stateOf(paper)) === "quarantined", 10_000);
   expect((await paper.daemon.status()).why).toMatch(
-    /a health check with health-check: what it printed is not what it was to compute/,
+    /a health check with probe: what it printed is not what it was to compute/,
   );
   expect(await readdir(join(state, "health"))).toContain("steps");
   host.isWell = true;
