@@ -25,7 +25,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     },
     image: {
       summary: "build images",
-      load: async () => (await import("./image.ts")).imageCommand(),
+      load: async () => (await import("./image/image.ts")).imageCommand(),
     },
     doctor: {
       summary: "say whether this host can run jobs, and what to mend",

@@ -1,11 +1,11 @@
 import { Command } from "commander";
+import { EXIT_CODES, UsageError } from "#cli/exit-code.ts";
+import { printAnswer } from "#cli/print-answer.ts";
+import { cancelOnSignals } from "#cli/signals.ts";
 import { openHouse } from "#cli/this-host/house.ts";
 import { readConfig } from "#config/config.ts";
 import type { Freshness } from "#host/images/local-images.ts";
 import { Fault } from "#job/fault.ts";
-import { EXIT_CODES, UsageError } from "./exit-code.ts";
-import { printAnswer } from "./print-answer.ts";
-import { cancelOnSignals } from "./signals.ts";
 
 const HELP_AFTER = `
 Builds images from their recipes and Debian packages, as root, without loop devices and
@@ -19,9 +19,9 @@ Examples:
 
 type Options = { readonly force?: boolean; readonly json?: boolean };
 
-/** `testbed image`. */
-export function imageCommand(): Command {
-  const build = new Command("build")
+/** `testbed image build`. */
+export function imageBuildCommand(): Command {
+  return new Command("build")
     .summary("build images that are missing or out of date")
     .description("Builds images that are missing or out of date.")
     .argument("<names...>", "images of the catalogue")
@@ -29,7 +29,6 @@ export function imageCommand(): Command {
     .option("--json", "print the images as one JSON object")
     .addHelpText("after", HELP_AFTER)
     .action((names: string[], options: Options) => buildImages(names, options));
-  return new Command("image").summary("build images").description("Images.").addCommand(build);
 }
 
 async function buildImages(names: readonly string[], { force, json }: Options): Promise<void> {
