@@ -58,7 +58,7 @@ export const DISK_NAMES = { qcow2: "disk.qcow2", raw: "disk.raw" } as const;
 export const BOOT_NAMES = { kernel: "kernel", initrd: "initrd" } as const;
 
 export const MANIFEST_NAME = "manifest.json";
-const MANIFEST_BYTES_MAX = 256 * 1024;
+export const MANIFEST_BYTES_MAX = 256 * 1024;
 
 const fileParts = {
   bytes: { type: "integer", minimum: 1 },
