@@ -31,7 +31,7 @@ export type Verdict =
       readonly document: CatalogueDocument;
       /** To be remembered with the document. */
       readonly seen: Seen;
-      /** False when it is the one that was taken last. */
+      /** False when it is the one that was taken last. Where its file is damaged it is written all the same. */
       readonly isNew: boolean;
       /** The id of the key that signed it; undefined when none did that is trusted. */
       readonly signedBy: string | undefined;
@@ -81,13 +81,35 @@ export function judge(asked: {
   }
 }
 
-/** True when a document, also one that was taken long ago, says nothing of today. */
-export function isExpired({ expires }: CatalogueDocument, nowMs: number): boolean {
+/**
+ * Why a document that was taken in former times is not to be followed now: it has expired, or the admin has stopped
+ * trusting the key that signed it. Undefined when it is as good as ever. Images that came of it stay what they are.
+ */
+export function whyNoLongerGood(
+  good: {
+    readonly document: CatalogueDocument;
+    readonly text: Uint8Array;
+    readonly signature: Uint8Array | undefined;
+  },
+  source: CatalogueSource,
+  nowMs: number,
+): string | undefined {
+  try {
+    signerOf(good.text, good.signature, source);
+    if (!isExpired(good.document, nowMs)) return undefined;
+    return `has expired: it was good until ${good.document.expires}`;
+  } catch (error) {
+    if (error instanceof CatalogueRefused) return error.message;
+    throw error;
+  }
+}
+
+function isExpired({ expires }: CatalogueDocument, nowMs: number): boolean {
   return nowMs > Date.parse(expires) + CLOCK_SKEW_MS;
 }
 
 /** The id of the trusted key that signed this. Throws `CatalogueRefused` where a signature is asked for and none holds. */
-export function signerOf(
+function signerOf(
   text: Uint8Array,
   signature: Uint8Array | undefined,
   { keys, allowUnsigned }: CatalogueSource,

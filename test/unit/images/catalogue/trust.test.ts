@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { CatalogueDocument } from "#host/images/catalogue/document-schema.ts";
 import { readPublicKey } from "#host/images/catalogue/minisign.ts";
-import { type CatalogueSource, judge, type Seen } from "#host/images/catalogue/trust.ts";
+import {
+  type CatalogueSource,
+  judge,
+  type Seen,
+  whyNoLongerGood,
+} from "#host/images/catalogue/trust.ts";
 import { minisignKey } from "#test/kit/minisign-key.ts";
 import {
   bytesOf,
@@ -148,6 +153,21 @@ describe("a catalogue's expiry (I-02)", () => {
     expect(judged(sampleDocument(), { nowMs, seen: [seenAfter(sampleDocument())] })).toEqual(
       refused,
     );
+  });
+});
+
+describe("a catalogue that was taken", () => {
+  const document = sampleDocument();
+  const text = bytesOf(document);
+  const good = { document, text, signature: trusted.sign(text) };
+
+  test("is good as long as it has not expired and its key is trusted", () => {
+    expect(whyNoLongerGood(good, SOURCE, NOW_MS)).toBeUndefined();
+    const keys = [readPublicKey(stranger.publicLine)];
+    expect(whyNoLongerGood(good, { ...SOURCE, keys }, NOW_MS)).toContain("is signed by key");
+    expect(whyNoLongerGood(good, { ...UNSIGNED_ALLOWED, keys }, NOW_MS)).toBeUndefined();
+    const lateMs = Date.parse(EXPIRES) + SKEW_MS + 1;
+    expect(whyNoLongerGood(good, SOURCE, lateMs)).toBe(`has expired: it was good until ${EXPIRES}`);
   });
 });
 
