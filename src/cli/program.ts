@@ -24,7 +24,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       load: async () => (await import("./destroy.ts")).destroyCommand(),
     },
     image: {
-      summary: "build images",
+      summary: "build images, sign catalogues",
       load: async () => (await import("./image/image.ts")).imageCommand(),
     },
     doctor: {

@@ -63,7 +63,7 @@ test.each([
 test("the published schemas are JSON Schema 2020-12, and every key of a job has a description", async () => {
   const ajv = new Ajv2020({ strict: true, allErrors: true });
   ajv.addKeyword("patternErrorMessage");
-  for (const which of ["job", "verdict", "error"]) {
+  for (const which of ["job", "verdict", "error", "catalogue"]) {
     const { stdout } = await testbed("schema", which);
     ajv.compile(JSON.parse(stdout) as object);
     if (which === "job") expect(undescribed(JSON.parse(stdout), "")).toEqual([]);
