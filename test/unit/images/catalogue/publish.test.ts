@@ -12,6 +12,7 @@ import {
   publish,
   versionYaml,
 } from "#test/kit/admin-catalogue.ts";
+import { ROOT } from "#test/kit/house.ts";
 
 const ONE = catalogueYaml(versionYaml("1", PLAIN_DISK));
 
@@ -54,6 +55,20 @@ ${versionYaml("2", "{ file: toy/1/disk.qcow2.gz, compression: gzip, format: qcow
     expect(one?.files.disk).toMatchObject({
       ...contentOf(zstdCompressSync(disk)),
       unpacked: contentOf(disk),
+    });
+  });
+
+  test("works for the example that ships", async () => {
+    const yaml = await readFile(join(ROOT, "config/examples/catalogue/catalogue.yaml"), "utf8");
+    await using folder = await adminFolder({
+      "catalogue.yaml": yaml,
+      "tiny/1/disk.qcow2.zst": zstdCompressSync("a disk"),
+      "tiny/1/kernel": "a kernel",
+      "tiny/1/initrd": "an initrd",
+    });
+    expect(await publish(folder)).toMatchObject({
+      document: { name: "example" },
+      changes: ["new image tiny", "new version tiny:1"],
     });
   });
 
