@@ -39,25 +39,29 @@ export function readDocument(bytes: Uint8Array): CatalogueDocument {
 }
 
 /**
- * The manifest that every host writes for this version, whoever asks and in whatever order its keys came: the image's
- * digest is of these very bytes. The keys stand as a recipe's build writes them.
+ * The manifest that every host writes for this version, whoever asks: the image's digest is of its bytes, as
+ * `encodeManifest` gives them. A recipe's build gives the same ones for the same image.
  */
 export function manifestOf(image: string, entry: Omit<CatalogueVersion, "digest">): Manifest {
   const { version, architecture, boot, seed, login, memoryMiBMin, readiness, files } = entry;
-  const { bytes, sha256 } = files.disk.unpacked ?? files.disk;
-  const { consoleSeconds, sshSeconds, settledSeconds } = readiness;
+  const { format, virtualMiB } = files.disk;
+  const disk = contentOf(files.disk.unpacked ?? files.disk);
   return {
-    ...{ schema: 1, name: image, version, architecture },
-    boot:
-      boot.kind === "uefi"
-        ? { kind: boot.kind }
-        : { kind: boot.kind, commandLine: boot.commandLine },
-    ...{ seed, login, memoryMiBMin },
-    readiness: { consoleSeconds, sshSeconds, settledSeconds },
-    disk: { bytes, sha256, format: files.disk.format, virtualMiB: files.disk.virtualMiB },
+    ...{
+      schema: 1,
+      name: image,
+      version,
+      architecture,
+      boot,
+      seed,
+      login,
+      memoryMiBMin,
+      readiness,
+    },
+    disk: { ...disk, format, virtualMiB },
     ...(files.kernel && { kernel: contentOf(files.kernel) }),
     ...(files.initrd && { initrd: contentOf(files.initrd) }),
-    packages: Object.fromEntries(Object.entries(entry.packages ?? {}).sort(byKey)),
+    packages: entry.packages ?? {},
   };
 }
 
@@ -68,10 +72,6 @@ export function digestOf(image: string, entry: Omit<CatalogueVersion, "digest">)
 
 function contentOf({ bytes, sha256 }: { bytes: number; sha256: string }) {
   return { bytes, sha256 };
-}
-
-function byKey([a]: [string, string], [b]: [string, string]): number {
-  return a < b ? -1 : Number(a > b);
 }
 
 function parse(bytes: Uint8Array): unknown {

@@ -117,12 +117,37 @@ const violations = compileSchema(SCHEMA);
 /** A file of an image as its manifest says. */
 type ImageFile = { readonly name: string; readonly bytes: number; readonly sha256: string };
 
-/** The bytes of a manifest as they are stored, and the digest that they give. */
+/**
+ * The bytes of a manifest as they are stored, and the digest that they give: the same for the same image, in whatever order
+ * a recipe or a catalogue lists its keys and packages.
+ */
 export function encodeManifest(manifest: Manifest): { text: string; digest: string } {
   const wrong = wrongWith(manifest);
   if (wrong !== undefined) throw new TypeError(`manifest: ${wrong}`);
-  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  const text = `${JSON.stringify(inOneOrder(manifest), null, 2)}\n`;
   return { text, digest: sha256(text) };
+}
+
+/** Keys as the schema has them, packages by name. */
+function inOneOrder(manifest: Manifest): Manifest {
+  const { schema, name, version, architecture, seed, login, memoryMiBMin } = manifest;
+  const { boot, disk, kernel, initrd } = manifest;
+  const { consoleSeconds, sshSeconds, settledSeconds } = manifest.readiness;
+  const byName = Object.entries(manifest.packages).sort(([a], [b]) => (a < b ? -1 : 1));
+  const content = ({ bytes, sha256 }: { bytes: number; sha256: string }) => ({ bytes, sha256 });
+  return {
+    ...{ schema, name, version, architecture },
+    boot:
+      boot.kind === "uefi"
+        ? { kind: boot.kind }
+        : { kind: boot.kind, commandLine: boot.commandLine },
+    ...{ seed, login, memoryMiBMin },
+    readiness: { consoleSeconds, sshSeconds, settledSeconds },
+    disk: { ...content(disk), format: disk.format, virtualMiB: disk.virtualMiB },
+    ...(kernel && { kernel: content(kernel) }),
+    ...(initrd && { initrd: content(initrd) }),
+    packages: Object.fromEntries(byName),
+  };
 }
 
 /** All files of an image but the manifest itself. */
