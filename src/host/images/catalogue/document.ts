@@ -175,5 +175,6 @@ function isMoment(text: string): boolean {
 }
 
 function refused(place: readonly string[], says: string): CatalogueRefused {
-  return new CatalogueRefused(printable(`${placeText(place)}: ${says}`, 700));
+  const words = place.length === 0 ? says : `${placeText(place)}: ${says}`;
+  return new CatalogueRefused(printable(words, 700));
 }

@@ -149,12 +149,12 @@ describe("a catalogue document", () => {
     expect(() => readDocument(withAt(path, value))).toThrow(says);
   });
 
-  test.each<[string, Uint8Array, string]>([
+  test.each<[string, Uint8Array, string | RegExp]>([
     ["more than 4 MiB", Buffer.alloc(DOCUMENT_BYTES_MAX + 1, 32), "at most 4194304 (4 MiB)"],
     ["4 MiB of nothing", Buffer.alloc(DOCUMENT_BYTES_MAX, 32), "is not JSON"],
     ["4 MiB of brackets", Buffer.alloc(DOCUMENT_BYTES_MAX, "["), "nested deeper than 16 levels"],
-    ["a list", Buffer.from("[]"), "is a list"],
-    ["null", Buffer.from("null"), "is empty"],
+    ["a list", Buffer.from("[]"), /^is a list/],
+    ["null", Buffer.from("null"), /^is empty/],
     ["a key twice", Buffer.from('{"schema": 1, "schema": 1}'), "has the key 'schema' twice"],
     ["a prototype", Buffer.from('{"__proto__": {"schema": 1}}'), "schema: is missing"],
   ])("is refused when it is %s", (_, bytes, says) => {
