@@ -8,7 +8,7 @@ import { freshDigest } from "./build/fresh-digest.ts";
 import { checkPreconditions } from "./build/preconditions.ts";
 import { findRecipe, type Recipe, recipeNames } from "./build/recipe.ts";
 import { build } from "./build/run-recipe.ts";
-import type { Catalogue } from "./catalogue.ts";
+import type { ImagePlaces } from "./image-places.ts";
 import { type OfferedImage, offeredImages } from "./offered-images.ts";
 import { unknownImage } from "./reference.ts";
 import {
@@ -42,14 +42,14 @@ export type LocalImages = Images & {
 };
 
 type Work = {
-  readonly catalogue: Catalogue;
+  readonly catalogue: ImagePlaces;
   readonly freshness: Freshness;
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
 };
 
 /** Opens the images of this host. Touches nothing until it is asked for one; keeps nothing in memory. */
-export function localImages(catalogue: Catalogue): LocalImages {
+export function localImages(catalogue: ImagePlaces): LocalImages {
   return {
     resolve: (reference, onProgress, signal) => {
       const work: Work = { catalogue, freshness: "recipe", onProgress, signal };

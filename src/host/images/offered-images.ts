@@ -1,6 +1,6 @@
 import { freshDigest } from "./build/fresh-digest.ts";
 import { findRecipe, recipeNames } from "./build/recipe.ts";
-import type { Catalogue } from "./catalogue.ts";
+import type { ImagePlaces } from "./image-places.ts";
 import { imageFolder, readEntry, storedNames } from "./store/layout.ts";
 import { readManifest } from "./store/manifest.ts";
 
@@ -17,7 +17,7 @@ export type OfferedImage = {
  * What this host has or can make: for each name what the bare name means first, then other versions in the store. What cannot be
  * read is left out: whoever asks for it is told why.
  */
-export async function offeredImages(catalogue: Catalogue): Promise<readonly OfferedImage[]> {
+export async function offeredImages(catalogue: ImagePlaces): Promise<readonly OfferedImage[]> {
   const { store, recipes } = catalogue;
   const names = new Set([...(await recipeNames(recipes)), ...(await storedNames(store))]);
   const found: OfferedImage[] = [];
@@ -27,7 +27,7 @@ export async function offeredImages(catalogue: Catalogue): Promise<readonly Offe
   return found;
 }
 
-async function ofName(catalogue: Catalogue, name: string): Promise<readonly OfferedImage[]> {
+async function ofName(catalogue: ImagePlaces, name: string): Promise<readonly OfferedImage[]> {
   const { store, recipes } = catalogue;
   const [recipe, entry] = [await findRecipe(recipes, name), await readEntry(store, name)];
   const fresh = recipe === undefined ? entry?.current : await freshDigest(catalogue, recipe);

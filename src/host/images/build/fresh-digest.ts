@@ -1,10 +1,10 @@
-import type { Catalogue } from "#host/images/catalogue.ts";
+import type { ImagePlaces } from "#host/images/image-places.ts";
 import { readEntry } from "#host/images/store/layout.ts";
 import { findRecipe, type Recipe } from "./recipe.ts";
 
 /** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */
 export async function freshDigest(
-  catalogue: Catalogue,
+  catalogue: ImagePlaces,
   recipe: Recipe,
 ): Promise<string | undefined> {
   const entry = await readEntry(catalogue.store, recipe.name);

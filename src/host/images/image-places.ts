@@ -1,5 +1,5 @@
 /** Where a host keeps images, and where their recipes are. */
-export type Catalogue = {
+export type ImagePlaces = {
   /** The store's folder, absolute; made when missing. QEMU's user must be able to pass through its parents. */
   readonly store: string;
   /** Folders of recipe folders, absolute, the first that has a name wins. */
