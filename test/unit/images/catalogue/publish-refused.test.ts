@@ -112,6 +112,18 @@ describe("publishing is refused, and writes nothing, when", () => {
       withFile(zstdCompressSync(Buffer.alloc(300_000, "disk")).subarray(0, -5)),
     ],
     [
+      "zeros follow gzip",
+      disk("toy/disk.raw", ", compression: gzip"),
+      "toy/disk.raw: goes on after its first gzip stream",
+      withFile(Buffer.concat([gzipSync("a disk"), Buffer.alloc(512)])),
+    ],
+    [
+      "zstd follows zstd",
+      disk("toy/disk.raw", ", compression: zstd"),
+      "toy/disk.raw: goes on after its first zstd stream",
+      withFile(Buffer.concat([zstdCompressSync("a disk"), zstdCompressSync("and more")])),
+    ],
+    [
       "boot files are missing",
       ONE.replace("{ kind: uefi }", "{ kind: kernel, commandLine: x }"),
       "toy:1.files.kernel: is missing",
