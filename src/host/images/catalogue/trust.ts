@@ -26,7 +26,7 @@ export type Seen = {
   readonly digests: Readonly<Record<string, string>>;
 };
 
-export type Verdict =
+export type Judgement =
   | {
       readonly document: CatalogueDocument;
       /** To be remembered with the document. */
@@ -57,7 +57,7 @@ export function judge(asked: {
   readonly source: CatalogueSource;
   readonly seen: readonly Seen[];
   readonly nowMs: number;
-}): Verdict {
+}): Judgement {
   const { text, source, seen, nowMs } = asked;
   try {
     const signedBy = signerOf(text, asked.signature, source);

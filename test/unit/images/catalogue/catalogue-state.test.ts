@@ -12,10 +12,10 @@ const SIGNATURE = Buffer.from("a signature");
 async function take(store: string, document: CatalogueDocument, signature?: Buffer) {
   const text = bytesOf(document);
   const source = { address: "/srv/catalogue.json", keys: [], allowUnsigned: true };
-  const verdict = judge({ text, signature, source, seen: [], nowMs: 0 });
-  if ("refused" in verdict) throw new Error(verdict.refused);
-  await writeCatalogue(store, verdict.seen, { text, signature });
-  return { seen: verdict.seen, text, folder: join(store, "catalogues", document.name) };
+  const judgement = judge({ text, signature, source, seen: [], nowMs: 0 });
+  if ("refused" in judgement) throw new Error(judgement.refused);
+  await writeCatalogue(store, judgement.seen, { text, signature });
+  return { seen: judgement.seen, text, folder: join(store, "catalogues", document.name) };
 }
 
 describe("what a host keeps of catalogues", () => {

@@ -38,9 +38,9 @@ function judged(document: CatalogueDocument, change: Partial<Asked> = {}) {
 
 /** What a host remembers after it took this document. */
 function seenAfter(document: CatalogueDocument, change: Partial<Asked> = {}): Seen {
-  const verdict = judged(document, change);
-  if ("refused" in verdict) throw new Error(verdict.refused);
-  return verdict.seen;
+  const judgement = judged(document, change);
+  if ("refused" in judgement) throw new Error(judgement.refused);
+  return judgement.seen;
 }
 
 describe("a catalogue's signature (I-01)", () => {
