@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { LOCAL } from "#cli/daemon/daemon-settings.ts";
 import { readConfig } from "#config/config.ts";
 import { LOCAL_ROUTES, LOCAL_SOCKET, type LocalRouteName } from "#host/api/local-routes.ts";
-import type { DaemonStatus } from "#host/daemon/daemon.ts";
+import type { DaemonStatus } from "#host/daemon/daemon-status.ts";
 import { HttpClient, NoAnswer } from "#lib/http-client.ts";
 import { printable } from "#lib/printable.ts";
 import { bytesInWords } from "#lib/words.ts";

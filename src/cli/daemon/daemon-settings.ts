@@ -1,6 +1,6 @@
-import { X509Certificate } from "node:crypto";
 import { hostname } from "node:os";
 import { readServiceSettings, type ServiceSettings } from "#cli/service/service-settings.ts";
+import { readCertificates } from "#config/certificates.ts";
 import { type Config, readConfig } from "#config/config.ts";
 import { ConfigError } from "#config/config-error.ts";
 import { readConfigFile } from "#config/config-file.ts";
@@ -8,7 +8,6 @@ import { defaultsOf } from "#config/config-value.ts";
 import { type DaemonConfig, daemonConfigSchema, EMBEDDED } from "#config/daemon-config.ts";
 import { readTokenFile } from "#config/secret-file.ts";
 import type { HttpTarget } from "#lib/http-client.ts";
-import { readRegularFile } from "#lib/read-regular-file.ts";
 import { daemonFindings } from "./daemon-findings.ts";
 
 /** Which service, and as whom. */
@@ -25,8 +24,6 @@ export type DaemonSettings = {
   readonly config: DaemonConfig;
 };
 
-const CA_BYTES_MAX = 2 ** 20;
-
 /** The configuration file (none: all defaults) and what it leads to: token and certificates are read. Throws `ConfigError`. */
 export async function readDaemonSettings(file: string | undefined): Promise<DaemonSettings> {
   const config =
@@ -40,6 +37,10 @@ export async function readDaemonSettings(file: string | undefined): Promise<Daem
     libvirtUri: config.machines.libvirt ?? environment.libvirtUri,
     acceleration: config.machines.acceleration,
     catalogueFolders: [...config.images.folders, ...environment.catalogueFolders],
+    imagesFile:
+      config.images.file === undefined
+        ? environment.imagesFile
+        : { path: config.images.file, isNamed: true },
     logLimitBytes: config.machines.logLimit * 2 ** 20,
   });
   return { host: nameOf(config), house, service: await serviceOf(config, house), config };
@@ -66,21 +67,7 @@ async function serviceOf(config: DaemonConfig, { stateFolder }: Config): Promise
   }
   const url = new URL(service);
   if (ca === undefined) return { kind: "remote", target: { url }, token: secret };
-  return { kind: "remote", target: { url, ca: await readCertificates(ca) }, token: secret };
-}
-
-/** TLS passes over what is no certificate, and then trusts nobody: that is said at the start, and not once a minute as the service's fault. */
-async function readCertificates(path: string): Promise<string> {
-  const { bytes, isTooLong } = await readRegularFile(path, CA_BYTES_MAX).catch((error: Error) => {
-    throw new ConfigError(`ca: ${path}: ${error.message}`);
-  });
-  if (isTooLong) throw new ConfigError(`ca: ${path}: is longer than 1 MiB`);
-  try {
-    new X509Certificate(bytes);
-  } catch (cause) {
-    throw new ConfigError(`ca: ${path}: holds no certificate in PEM`, { cause });
-  }
-  return bytes.toString("utf8");
+  return { kind: "remote", target: { url, ca: await readCertificates("ca", ca) }, token: secret };
 }
 
 /** What is asked for over a Unix socket. */

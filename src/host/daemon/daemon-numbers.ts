@@ -1,5 +1,5 @@
 import type { Endings } from "./attempt-tally.ts";
-import type { DaemonStatus } from "./daemon.ts";
+import type { DaemonStatus } from "./daemon-status.ts";
 import type { HealthCounts } from "./health-desk.ts";
 import type { Quarantine } from "./quarantine.ts";
 

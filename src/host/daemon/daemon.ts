@@ -1,20 +1,24 @@
 import { join } from "node:path";
+import type { Image, TrialOutcome } from "#host/runner/ports.ts";
 import { settleAcceleration } from "#host/runner/settle-acceleration.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { type Inventory, sweep } from "#host/runner/sweep.ts";
+import { tryOut } from "#host/runner/try-out.ts";
 import { Fault } from "#job/fault.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import type { Log } from "#lib/log.ts";
 import { retry } from "#lib/retry.ts";
-import type { LeaseRequest, Room } from "#protocol/lease.ts";
+import type { LeaseRequest } from "#protocol/lease.ts";
 import { AttemptTally } from "./attempt-tally.ts";
-import { Attempts, type AttemptView, type OnVerdict } from "./attempts.ts";
+import { Attempts, type OnVerdict } from "./attempts.ts";
 import { claimOf } from "./claim.ts";
 import type { DaemonNumbers } from "./daemon-numbers.ts";
+import type { DaemonStatus } from "./daemon-status.ts";
 import type { HealthOutcome } from "./health-check.ts";
 import { HealthDesk } from "./health-desk.ts";
 import { leaveQuarantine } from "./leave-quarantine.ts";
 import { LibvirtWatch } from "./libvirt-watch.ts";
+import { OwnRoom } from "./own-room.ts";
 import type { AttemptBook, DrainFlag } from "./ports.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { fitHold, hostFacts, type Limits, roomOf } from "./room.ts";
@@ -45,23 +49,6 @@ export type DaemonParts = Workbench & {
   readonly die: (why: Error) => void;
 };
 
-/** What a daemon does now, for people. */
-export type DaemonStatus = {
-  readonly host: string;
-  /**
-   * working: takes leases. holding: would, but for `why`. quarantined: broke too much, and waits for a health check. draining: finishes
-   * what runs. drained: nothing runs.
-   */
-  readonly state: "working" | "holding" | "quarantined" | "draining" | "drained";
-  readonly why?: string;
-  readonly capacity: Room;
-  readonly free: Room;
-  readonly acceleration?: "kvm" | "tcg";
-  /** What the last question to the service came to; missing when it answers. */
-  readonly serviceTrouble?: string;
-  readonly attempts: readonly AttemptView[];
-};
-
 /**
  * A host at work: takes leases, runs each in a machine of its own and reports, until it is told to stop; then machines are left as
  * they are, for the next daemon.
@@ -70,6 +57,7 @@ export class Daemon {
   readonly #parts: DaemonParts;
   readonly #stopping = new AbortController();
   readonly #attempts: Attempts;
+  readonly #ownRoom: OwnRoom;
   readonly #health: HealthDesk;
   readonly #libvirt: LibvirtWatch;
   readonly #tally = new AttemptTally();
@@ -93,8 +81,10 @@ export class Daemon {
     const now = {
       room: () => this.#room(),
       trouble: () => this.#notReady ?? this.#libvirt.trouble,
+      drain: parts.drain,
     };
-    this.#health = new HealthDesk(parts, now, onRoom);
+    this.#ownRoom = new OwnRoom(now, onRoom);
+    this.#health = new HealthDesk(parts, this.#ownRoom);
   }
 
   /** Works until `stop` aborts, then says what is left to be said within five seconds. Throws nothing that may pass. */
@@ -246,6 +236,20 @@ export class Daemon {
     return outcome;
   }
 
+  /** `TryOut`, in the room that the host's attempts leave. */
+  async tryOut(
+    image: Image,
+    onProgress: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<TrialOutcome> {
+    const { house, acceleration, quarantine } = this.#parts;
+    if (quarantine.why !== undefined) return { kind: "skipped", why: "the host is in quarantine" };
+    const claim = { cpus: 1, memoryMiB: image.memoryMiBMin, diskMiB: 0 };
+    return await this.#ownRoom.during(claim, () =>
+      tryOut(house, acceleration, image, onProgress, signal),
+    );
+  }
+
   async #offer(): Promise<Offer> {
     const { host, versions, images, labels } = this.#parts;
     await this.#libvirt.look();
@@ -273,7 +277,7 @@ export class Daemon {
   async #room() {
     const { house, hostCpus, limits } = this.#parts;
     const about = { hostCpus, neighboursMiB: this.#libvirt.neighboursMiB };
-    const claims = [...this.#attempts.claims, ...this.#health.claims];
+    const claims = [...this.#attempts.claims, ...this.#ownRoom.claims];
     return roomOf(limits, await hostFacts(house.state.path, about), claims);
   }
 

@@ -1,43 +1,26 @@
 import { Fault } from "#job/fault.ts";
-import type { LeaseRequest, Room } from "#protocol/lease.ts";
+import type { LeaseRequest } from "#protocol/lease.ts";
 import { checkHealth, type HealthBench, type HealthOutcome } from "./health-check.ts";
-import type { DrainFlag } from "./ports.ts";
-import type { Claim } from "./room.ts";
+import type { OwnRoom } from "./own-room.ts";
 
 /** What health checks need to know of the host they are made on. */
 export type HealthParts = HealthBench & {
   readonly images: () => Promise<LeaseRequest["images"]>;
-  readonly drain: DrainFlag;
-};
-
-/** The host as it is when a check is due. */
-export type HealthNow = {
-  readonly room: () => Promise<{ readonly free: Room }>;
-  /** Why it could run no machine at all. */
-  readonly trouble: () => string | undefined;
 };
 
 /** How checks went so far. */
 export type HealthCounts = Readonly<Record<HealthOutcome["kind"], number>>;
 
-/** Health checks under the host's admission: one at a time, where a job's attempt could run, and counted like one. */
+/** Health checks under the host's admission: one at a time, where a job's attempt could run. */
 export class HealthDesk {
   readonly #parts: HealthParts;
-  readonly #now: HealthNow;
-  readonly #onRoom: () => void;
+  readonly #room: OwnRoom;
   readonly #counts = { passed: 0, failed: 0, skipped: 0 };
-  #claim: Claim | undefined;
+  #isBusy = false;
 
-  /** `onRoom` is called when a check took or gave back its room. */
-  constructor(parts: HealthParts, now: HealthNow, onRoom: () => void) {
+  constructor(parts: HealthParts, room: OwnRoom) {
     this.#parts = parts;
-    this.#now = now;
-    this.#onRoom = onRoom;
-  }
-
-  /** What the check that runs takes of the host. */
-  get claims(): readonly Claim[] {
-    return this.#claim === undefined ? [] : [this.#claim];
+    this.#room = room;
   }
 
   get counts(): HealthCounts {
@@ -59,30 +42,18 @@ export class HealthDesk {
 
   async #tryCheck(signal: AbortSignal): Promise<HealthOutcome> {
     const { images, healthImage } = this.#parts;
+    if (this.#isBusy) return { kind: "skipped", why: "another one runs" };
     const image = (await images()).find(({ name }) => name === healthImage);
-    const claim = { cpus: 1, memoryMiB: image?.memoryMiBMin ?? 0, diskMiB: 0 };
-    const why = this.#whyNot(image !== undefined, (await this.#now.room()).free, claim);
-    if (why !== undefined) return { kind: "skipped", why };
-    this.#claim = claim;
-    // What was offered before has one machine too many.
-    this.#onRoom();
-    try {
-      return await checkHealth(this.#parts, signal);
-    } finally {
-      this.#claim = undefined;
-      this.#onRoom();
+    if (image === undefined) {
+      const why = `image ${healthImage} is not on this host and cannot be built by its daemon; try 'testbed image build ${healthImage}'`;
+      return { kind: "skipped", why };
     }
-  }
-
-  #whyNot(hasImage: boolean, free: Room, { cpus, memoryMiB }: Claim): string | undefined {
-    const { drain, healthImage } = this.#parts;
-    if (drain.drained !== undefined) return "the host is drained";
-    const trouble = this.#now.trouble();
-    if (trouble !== undefined) return `the host is not ready: ${trouble}`;
-    if (this.#claim !== undefined) return "another one runs";
-    if (!hasImage)
-      return `image ${healthImage} is not on this host and cannot be built by its daemon; try 'testbed image build ${healthImage}'`;
-    const hasRoom = free.slots > 0 && free.cpus >= cpus && free.memoryMiB >= memoryMiB;
-    return hasRoom ? undefined : "the host is full";
+    const claim = { cpus: 1, memoryMiB: image.memoryMiBMin ?? 0, diskMiB: 0 };
+    this.#isBusy = true;
+    try {
+      return await this.#room.during(claim, () => checkHealth(this.#parts, signal));
+    } finally {
+      this.#isBusy = false;
+    }
   }
 }

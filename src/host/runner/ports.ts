@@ -237,6 +237,20 @@ export interface Guests {
   ): Promise<Guest>;
 }
 
+/** How a machine of an image fared that was tried out. */
+export type TrialOutcome =
+  | { readonly kind: "passed"; readonly acceleration: Acceleration }
+  | { readonly kind: "failed"; readonly acceleration: Acceleration; readonly why: string }
+  /** Nothing was learnt of the image: there is no room, or the host itself was at fault. */
+  | { readonly kind: "skipped"; readonly why: string };
+
+/** Boots a machine of a stored image and runs a small job in it. Never throws but the signal's reason. */
+export type TryOut = (
+  image: Image,
+  onProgress: (line: string) => void,
+  signal: AbortSignal,
+) => Promise<TrialOutcome>;
+
 /** Every room, as the runner sees it. */
 export type House = {
   readonly state: StateFolder;

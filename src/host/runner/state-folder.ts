@@ -34,6 +34,8 @@ export const STATE_NAMES = {
   quarantine: "quarantine.json",
   /** What the last health check left behind. */
   health: "health",
+  /** What smoke boots that failed left behind, a folder for each image. */
+  smoke: "smoke",
 } as const;
 
 /** The format that this testbed reads and writes. What is in an older one is read as well; a newer one is not touched. */
