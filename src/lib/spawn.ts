@@ -32,6 +32,8 @@ export type SpawnOptions = {
   /** The whole environment of the program, not an addition; default: only PATH, HOME and LC_ALL=C. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
+  /** An open file that is its standard input, in place of `input`. It stays open here. */
+  readonly inputFd?: number;
   /** Output kept of each stream, the first so many bytes of stdout and the last of stderr; default 1 MiB. */
   readonly keepBytes?: number;
   /** Called with each piece that the program prints on either stream, for progress. */
@@ -54,7 +56,7 @@ export async function run(
   const keep = options.keepBytes ?? KEEP_BYTES_DEFAULT;
   const limit = AbortSignal.timeout(options.timeoutMs);
   const child = spawn(file, [...args], {
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: [options.inputFd ?? "pipe", "pipe", "pipe"],
     env: options.env ?? plainEnvironment(),
     signal: options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]),
     killSignal: "SIGKILL",
@@ -63,19 +65,19 @@ export async function run(
   const stdout: Buffer[] = [];
   let stdoutBytes = 0;
   let stderr = Buffer.alloc(0);
-  child.stdout.on("data", (piece: Buffer) => {
+  child.stdout?.on("data", (piece: Buffer) => {
     options.onOutput?.(piece.toString());
     const fits = piece.subarray(0, Math.max(0, keep - stdoutBytes));
     stdoutBytes += fits.length;
     if (fits.length > 0) stdout.push(fits);
   });
-  child.stderr.on("data", (piece: Buffer) => {
+  child.stderr?.on("data", (piece: Buffer) => {
     options.onOutput?.(piece.toString());
     stderr = Buffer.concat([stderr, piece]).subarray(-keep);
   });
   // A program that ends without reading its input gives EPIPE here; its exit status says what happened.
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(options.input ?? "");
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(options.input ?? "");
 
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.once("error", reject);
