@@ -89,7 +89,17 @@ describe("a build", () => {
       'qemu-img create -q -f qcow2 -b /etc/passwd -F raw "$1/disk.qcow2" 8M',
       "has a backing file",
     ],
-    ["is no qcow2", 'echo "# Disk DescriptorFile" > "$1/disk.qcow2"', "is no qcow2 file"],
+    [
+      "is another format",
+      'echo "# Disk DescriptorFile" > "$1/disk.qcow2"',
+      "is VMDK, and not qcow2 alone",
+    ],
+    ["is no disk", 'echo hello > "$1/disk.qcow2"', "is no qcow2 file"],
+    [
+      "is a link to a file",
+      'mv "$1/disk.qcow2" "$2/d"; ln -s "$2/d" "$1/disk.qcow2"',
+      "left no disk.qcow2",
+    ],
     ["is missing", 'rm "$1/disk.qcow2"', "left no disk.qcow2"],
     ["is a link", 'rm "$1/kernel"; ln -s /nowhere "$1/kernel"', "left no kernel"],
   ])("whose output %s is refused", async (_, script, words) => {

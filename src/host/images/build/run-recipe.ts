@@ -1,6 +1,6 @@
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { inspectQcow2 } from "#host/images/inspect/qcow2-header.ts";
+import { inspectDisk, VIRTUAL_BYTES_MAX } from "#host/images/inspect/inspect-disk.ts";
 import { makeBuildFolder, publish } from "#host/images/store/layout.ts";
 import {
   BOOT_NAMES,
@@ -137,12 +137,15 @@ async function describe(order: BuildOrder, output: string, signal: AbortSignal):
   const { recipe, base, packages } = order;
   const part = async (name: string) => {
     const path = join(output, name);
-    const found = await stat(path).catch(() => undefined);
+    const found = await lstat(path).catch(() => undefined);
     if (!found?.isFile() || found.size === 0) throw incomplete(recipe, `left no ${name}`);
     return { bytes: found.size, sha256: await sha256File(path, signal) };
   };
   const disk = await part(DISK_NAMES.qcow2);
-  const inspection = await inspectQcow2(join(output, DISK_NAMES.qcow2));
+  const path = join(output, DISK_NAMES.qcow2);
+  await chmod(path, 0o444); // As when it is published: the daemon's umask lets nobody else read it.
+  const claim = { path, format: "qcow2", virtualBytesMax: VIRTUAL_BYTES_MAX } as const;
+  const inspection = await inspectDisk(claim, signal);
   if ("refused" in inspection)
     throw incomplete(recipe, `${DISK_NAMES.qcow2} ${inspection.refused}`);
   const virtualMiB = inspection.virtualBytes / MIB;
