@@ -60,6 +60,16 @@ export const FAULTS = {
     retry: "elsewhere",
     says: "the stored image is not what its manifest says",
   },
+  "image-fetch-failed": {
+    blame: "host",
+    retry: "elsewhere",
+    says: "the image could not be fetched",
+  },
+  "image-refused": {
+    blame: "image",
+    retry: "elsewhere",
+    says: "the image, its catalogue or its address is not acceptable",
+  },
   "image-panicked": {
     blame: "image",
     retry: "elsewhere",
