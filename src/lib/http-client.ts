@@ -85,7 +85,7 @@ export class HttpClient implements Disposable {
         request.signal.throwIfAborted();
         // A kept connection may end just as it is used again; the server has seen nothing of the request then.
         if (asking.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET") continue;
-        throw new NoAnswer(`${this.#where()} ${reasonOf(error)}`, { cause: error });
+        throw new NoAnswer(`${this.#where()} ${noAnswerBecause(error)}`, { cause: error });
       }
     }
   }
@@ -173,7 +173,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "shows a certificate for another name",
 };
 
-function reasonOf(error: unknown): string {
+/** Why a server could not be asked or did not answer, as a predicate for people. */
+export function noAnswerBecause(error: unknown): string {
   const { code = "", message } = error as NodeJS.ErrnoException;
   const known = REASONS[code];
   return known === undefined ? `does not answer: ${message}` : `${known} (${code})`;

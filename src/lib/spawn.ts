@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import { PROGRAM_FOLDERS } from "./programs.ts";
 
 /** A program that could not be started, failed, or was ended by its limits. Keeps what it said last. */
@@ -79,11 +80,65 @@ export async function run(
   child.stdin?.on("error", () => undefined);
   child.stdin?.end(options.input ?? "");
 
+  try {
+    await endOf(child, file, () => stderr);
+  } catch (error) {
+    throw explain(file, error, options, limit);
+  }
+  return Buffer.concat(stdout).toString();
+}
+
+/**
+ * What a program prints on standard output, piece by piece and no faster than it is read, for output that may be without end. It reads
+ * the open file `input`. A reader that leaves early ends the program. Throws like `run`, after the last piece.
+ */
+export async function* outputOf(
+  file: string,
+  args: readonly string[],
+  options: Pick<SpawnOptions, "timeoutMs" | "signal"> & { readonly input: number },
+): AsyncGenerator<Buffer, void, undefined> {
+  options.signal?.throwIfAborted();
+  const limit = AbortSignal.timeout(options.timeoutMs);
+  const child = spawn(file, [...args], {
+    stdio: [options.input, "pipe", "pipe"],
+    env: plainEnvironment(),
+    signal: options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]),
+    killSignal: "SIGKILL",
+  }) as ChildProcessByStdio<null, Readable, Readable>;
+  let stderr = Buffer.alloc(0);
+  child.stderr.on("data", (piece: Buffer) => {
+    stderr = Buffer.concat([stderr, piece]).subarray(-TAIL_CHARACTERS);
+  });
+  const end = endOf(child, file, () => stderr);
+  // Heard of below, once the output is read; it may come before.
+  end.catch(() => undefined);
+  try {
+    // A program that was never started has no output, and one that is killed breaks off: its end says why.
+    for await (const piece of child.stdout) yield piece as Buffer;
+    await end;
+  } catch (error) {
+    throw explain(
+      file,
+      await end.then(
+        () => error,
+        (reason: unknown) => reason,
+      ),
+      options,
+      limit,
+    );
+  } finally {
+    child.kill("SIGKILL");
+    await end.catch(() => undefined);
+  }
+}
+
+/** Resolves when a program has ended well and its output is closed; else rejects with a `SpawnError`, or what hindered its start. */
+function endOf(child: ChildProcess, file: string, stderr: () => Buffer): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.once("error", reject);
   child.once("close", (code, signal) => {
     if (code === 0) return resolve();
-    const tail = stderr.toString().trim().slice(-TAIL_CHARACTERS);
+    const tail = stderr().toString().trim().slice(-TAIL_CHARACTERS);
     const how = code === null ? `was killed by ${signal}` : `failed with exit status ${code}`;
     reject(
       new SpawnError(file, `${file} ${how}${tail === "" ? "" : `: ${tail}`}`, {
@@ -92,15 +147,15 @@ export async function run(
       }),
     );
   });
-  try {
-    await promise;
-  } catch (error) {
-    throw explain(file, error, options, limit);
-  }
-  return Buffer.concat(stdout).toString();
+  return promise;
 }
 
-function explain(file: string, error: unknown, options: SpawnOptions, limit: AbortSignal): unknown {
+function explain(
+  file: string,
+  error: unknown,
+  options: Pick<SpawnOptions, "timeoutMs" | "signal">,
+  limit: AbortSignal,
+): unknown {
   if (error instanceof SpawnError) return error;
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOENT")
