@@ -69,6 +69,35 @@ export function describeImages(name: string, make: () => Promise<ImagesRoom>): v
       await expect(asked).rejects.toBe(reason);
     });
 
+    test("an image can be held by several at once, and given back twice", async () => {
+      await using room = await make();
+      const image = await room.images.resolve(room.known, silently, inTime());
+      const holds = [
+        await room.images.hold(image, inTime()),
+        await room.images.hold(image, inTime()),
+      ];
+      for (const hold of holds) {
+        expect(hold).toBeDefined();
+        await hold?.[Symbol.asyncDispose]();
+        await hold?.[Symbol.asyncDispose]();
+      }
+      expect(await room.images.resolve(room.known, silently, inTime())).toEqual(image);
+    });
+
+    test("an image that is no longer there cannot be held", async () => {
+      await using room = await make();
+      const image = await room.images.resolve(room.known, silently, inTime());
+      const gone = { ...image, digest: "0".repeat(64) };
+      expect(await room.images.hold(gone, inTime())).toBeUndefined();
+    });
+
+    test("a hold that is not wanted any more ends with the signal's own reason", async () => {
+      await using room = await make();
+      const image = await room.images.resolve(room.known, silently, inTime());
+      const reason = new Ended("cancelled", "Ctrl-C");
+      await expect(room.images.hold(image, AbortSignal.abort(reason))).rejects.toBe(reason);
+    });
+
     test("an overlay is a file of its own, also of a larger disk", async () => {
       await using room = await make();
       const image = await room.images.resolve(room.known, silently, inTime());

@@ -5,15 +5,22 @@ import { Fault } from "#job/fault.ts";
 import { parseImageReference } from "#job/image-reference.ts";
 import { PAPER_IMAGE } from "#test/kit/orders.ts";
 
-type Verb = "resolve" | "overlay";
+type Verb = "resolve" | "hold" | "overlay";
 
 /** A catalogue of paper images, with a dial for faults. Keeps the contract in `test/contract/images.contract.ts`. */
 export class FakeImages implements Images {
   readonly #images: readonly Image[];
+  readonly #holds = new Map<AsyncDisposable, string>();
+  #holdsToMiss = 0;
   readonly #failures = new Map<Verb, unknown>();
 
   constructor(images: readonly Image[] = [PAPER_IMAGE]) {
     this.#images = images;
+  }
+
+  /** The image is gone at the next so many calls of `hold`. */
+  missNextHolds(count: number): void {
+    this.#holdsToMiss = count;
   }
 
   /** The next call of a verb throws this. */
@@ -41,6 +48,22 @@ export class FakeImages implements Images {
     }
     onProgress(`image ${found.name}: on paper`);
     return found;
+  }
+
+  async hold(image: Image, signal: AbortSignal): Promise<AsyncDisposable | undefined> {
+    signal.throwIfAborted();
+    this.#trip("hold");
+    this.#holdsToMiss -= 1;
+    if (this.#holdsToMiss >= 0) return undefined;
+    if (!this.#images.some(({ digest }) => digest === image.digest)) return undefined;
+    const hold = { [Symbol.asyncDispose]: async () => void this.#holds.delete(hold) };
+    this.#holds.set(hold, image.digest);
+    return hold;
+  }
+
+  /** Digests of the images that somebody holds now. */
+  get held(): readonly string[] {
+    return [...this.#holds.values()];
   }
 
   async overlay(

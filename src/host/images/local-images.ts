@@ -11,6 +11,7 @@ import { build } from "./build/run-recipe.ts";
 import type { ImagePlaces } from "./image-places.ts";
 import { type OfferedImage, offeredImages } from "./offered-images.ts";
 import { unknownImage } from "./reference.ts";
+import { holdImage } from "./store/holds.ts";
 import {
   type Entry,
   imageFolder,
@@ -55,6 +56,8 @@ export function localImages(catalogue: ImagePlaces): LocalImages {
       const work: Work = { catalogue, freshness: "recipe", onProgress, signal };
       return translated(signal, () => resolve(work, reference));
     },
+    hold: (image, signal) =>
+      translated(signal, () => holdImage(catalogue.store, image.digest, "attempt", signal)),
     overlay: (image, path, diskMiB, signal) =>
       translated(signal, () => writeOverlay(image, path, diskMiB)),
     offered: () => offeredImages(catalogue),

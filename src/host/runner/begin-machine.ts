@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { writeAccess } from "./access-file.ts";
 import { admit, type Place } from "./admission.ts";
+import { resolveHeld } from "./held-image.ts";
 import { keepMachine } from "./keep-machine.ts";
 import { whileLibvirtIsAway } from "./libvirt-patience.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
@@ -66,7 +67,8 @@ async function prepare(work: Work, secondsLeft: number, signal: AbortSignal) {
   const { spec, job, attempt } = order;
   const { state, hypervisor } = house;
   const progress = (line: string) => listener.progress(line);
-  const image = await house.images.resolve(spec.image, progress, signal);
+  const { images } = house;
+  const image = await resolveHeld({ images, scope }, spec.image, progress, signal);
   chronicle.draft.image = { name: image.name, version: image.version, digest: image.digest };
   listener.image(chronicle.draft.image);
   const acceleration = await settleAcceleration(house, order.acceleration, listener, signal);
@@ -88,7 +90,7 @@ async function prepare(work: Work, secondsLeft: number, signal: AbortSignal) {
   const curfewSeconds = order.keep ? undefined : Math.ceil(secondsLeft) + CURFEW_GRACE_SECONDS;
   const [access] = await Promise.all([
     house.guests.prepare({ folder, identity, name, image, curfewSeconds }, signal),
-    house.images.overlay(image, diskPath, spec.diskMiB, signal),
+    images.overlay(image, diskPath, spec.diskMiB, signal),
   ]);
   if (isResumable) await writeAccess(folder, access);
   const { seedPath } = access;

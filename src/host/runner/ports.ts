@@ -74,6 +74,13 @@ export interface Images {
   ): Promise<Image>;
 
   /**
+   * Keeps an image in the store until what it returns is disposed, or this process dies: neither pruned nor set aside.
+   * Undefined when it is no longer there, so that it has to be resolved again. Any number of holds of one image are fine, and
+   * disposing one twice is safe. Throws host-disk-full.
+   */
+  hold(image: Image, signal: AbortSignal): Promise<AsyncDisposable | undefined>;
+
+  /**
    * Makes the writable disk of one machine at `path`: a qcow2 overlay with both formats declared. `diskMiB` undefined
    * keeps the image's size; smaller than the image is refused. Throws host-disk-full.
    */

@@ -76,6 +76,9 @@ async function find(
   const about = { identity, name, folder, slot, acceleration, startedAtMs };
   // An attempt that is to end needs its machine as well: who else would take it down?
   const heedless = new AbortController().signal;
+  // One that is gone from the store is still open in its QEMU.
+  const held = await house.images.hold(image, heedless);
+  if (held !== undefined) scope.use(held);
   const machine = await whileLibvirtIsAway(
     work,
     () => hypervisor.adopt(about, heedless),

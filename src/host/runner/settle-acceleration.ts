@@ -7,6 +7,7 @@ import { FileLock } from "#lib/file-lock.ts";
 import { bootId } from "#lib/host-boot.ts";
 import { admit } from "./admission.ts";
 import type { Listener } from "./attempt.ts";
+import { resolveHeld } from "./held-image.ts";
 import { MACHINE_FILES } from "./machine-record.ts";
 import type { Acceleration, House } from "./ports.ts";
 import { STATE_NAMES } from "./state-folder.ts";
@@ -70,19 +71,17 @@ async function probe(
 ): Promise<Omit<Finding, "boot">> {
   listener.progress("trying KVM with a small machine, once for this boot of the host");
   const { state, hypervisor } = house;
-  const image = await house.images.resolve(PROBE_IMAGE, (line) => listener.progress(line), signal);
+  const { images } = house;
+  await using scope = new AsyncDisposableStack();
+  const progress = (line: string) => listener.progress(line);
+  const image = await resolveHeld({ images, scope }, PROBE_IMAGE, progress, signal);
   const identity = {
     installation: state.installation,
     job: `probe-${process.pid}`,
     attempt: Date.now(),
   };
   const need = { identity, memoryMiB: image.memoryMiBMin };
-  await using place = await admit(
-    { state, hypervisor },
-    need,
-    (line) => listener.progress(line),
-    signal,
-  );
+  await using place = await admit({ state, hypervisor }, need, progress, signal);
   const { folder, record } = place;
   const { name, slot } = record;
   const diskPath = join(folder, MACHINE_FILES.disk);
@@ -90,7 +89,7 @@ async function probe(
     { folder, identity, name, image, curfewSeconds: PROBE_CURFEW_SECONDS },
     signal,
   );
-  await house.images.overlay(image, diskPath, undefined, signal);
+  await images.overlay(image, diskPath, undefined, signal);
   const size = { cpus: 1, memoryMiB: image.memoryMiBMin, acceleration: "kvm" } as const;
   try {
     await using machine = await hypervisor.boot(

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { NO_JOURNAL } from "#host/runner/journal.ts";
 import { sweep } from "#host/runner/sweep.ts";
 import { Fault } from "#job/fault.ts";
 import { Ended } from "#job/verdict.ts";
@@ -258,4 +259,22 @@ test("a kept machine stays with what is needed to enter it", async () => {
   expect(await readdir(folder)).toEqual(
     expect.arrayContaining(["id_ed25519", "known_hosts", "machine.json"]),
   );
+});
+
+test("the image is held while its machine stands, and by nobody afterwards", async () => {
+  await using house = await paperHouse();
+  const held: number[] = [];
+  const settle = async () => void held.push(house.images.held.length);
+  const report = await house.run({}, { journal: { ...NO_JOURNAL, settle } });
+  expect(report.verdict).toEqual({ kind: "passed" });
+  expect(held).toEqual([1]);
+  expect(house.images.held).toEqual([]);
+});
+
+test("an image that is pruned between being found and being held is found again", async () => {
+  await using house = await paperHouse();
+  house.images.missNextHolds(2);
+  expect((await house.run({})).verdict).toEqual({ kind: "passed" });
+  house.images.missNextHolds(3);
+  expect((await house.run({})).verdict).toMatchObject({ fault: { code: "image-damaged" } });
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { writeAccess } from "#host/runner/access-file.ts";
 import { admit } from "#host/runner/admission.ts";
-import { type Entry, type Journal, type Past, pastOf } from "#host/runner/journal.ts";
+import { type Entry, type Journal, NO_JOURNAL, type Past, pastOf } from "#host/runner/journal.ts";
 import { Fault } from "#job/fault.ts";
 import type { Phase } from "#job/phase.ts";
 import { Ended } from "#job/verdict.ts";
@@ -289,4 +289,12 @@ test("a step that the guest ended for its attempt's time is told from one over i
     const report = await house.run({ steps, timeoutSeconds: 30 }, { journal: journalOf(past) });
     expect(report.verdict).toEqual({ kind: "timed-out", why });
   }
+});
+
+test("an attempt that is taken up holds its image again", async () => {
+  const house = await open();
+  await leftMachine(house);
+  const settle = async () => expect(house.images.held).toEqual([PAPER_IMAGE.digest]);
+  const past = pastOf(entriesUpTo("connecting"), false);
+  await house.run({}, { journal: { ...NO_JOURNAL, past, settle } });
 });
