@@ -10,6 +10,7 @@ import { LOCAL_SOCKET } from "#host/api/local-routes.ts";
 import { Daemon } from "#host/daemon/daemon.ts";
 import type { DaemonStatus } from "#host/daemon/daemon-status.ts";
 import { Quarantine } from "#host/daemon/quarantine.ts";
+import { recoverStore } from "#host/images/store/recover.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { openDrainFlag } from "#host/state/drain-flag.ts";
@@ -25,6 +26,9 @@ import { keepHostInOrder } from "./daemon-upkeep.ts";
 import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
 
 const LIST_MS = 30_000;
+
+/** Removing the bytes of images that were on their way out takes a moment. */
+const MEND_IMAGES_MS = 60_000;
 
 /** EX_IOERR of sysexits.h(3head). */
 const IO_ERROR = 74;
@@ -49,6 +53,7 @@ export async function openDaemon(
   const { path } = house.state;
   log.info("opening", { host, state: path });
   scope.use(takeDaemonLock(path));
+  await putImagesInOrder(join(path, STATE_NAMES.images), log);
   const { target, token, answers } = await reach(
     settings.service,
     { host, version },
@@ -125,6 +130,13 @@ async function openQuarantine(state: string, { quarantine }: DaemonConfig, log: 
   const order = { after, firstPauseMs: firstPause * 1000, longestPauseMs: longestPause * 1000 };
   const clock = { boot: await bootId(), uptimeMs };
   return new Quarantine(await openQuarantineFile(state), order, clock, log);
+}
+
+/** What a crash or a hand left of the image store; whatever is wrong with it, the daemon goes on: a job that needs an image will say. */
+async function putImagesInOrder(store: string, log: Log): Promise<void> {
+  const signal = AbortSignal.timeout(MEND_IMAGES_MS);
+  const mended = await recoverStore(store, signal).catch((error: Error) => [error.message]);
+  for (const detail of mended) log.warn("the image store was put in order", { detail });
 }
 
 function takeDaemonLock(state: string): FileLock {

@@ -3,7 +3,9 @@ import { UsageError } from "#cli/exit-code.ts";
 import type { Config } from "#config/config.ts";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
+import type { ImagePlaces } from "#host/images/image-places.ts";
 import { type LocalImages, localImages } from "#host/images/local-images.ts";
+import { MACHINE_FILES, machineFolder, readRecords } from "#host/runner/machine-record.ts";
 import type { House } from "#host/runner/ports.ts";
 import {
   NewerState,
@@ -23,16 +25,27 @@ export type OpenHouse = House & { readonly images: LocalImages } & AsyncDisposab
 export async function openHouse(config: Config): Promise<OpenHouse> {
   const state = await openState(config.stateFolder);
   const hypervisor = new LibvirtHypervisor(config.libvirtUri);
-  const images = localImages({
-    store: join(state.path, STATE_NAMES.images),
-    recipes: [...config.catalogueFolders, SHIPPED_IMAGES],
-  });
   return {
     state,
     hypervisor,
-    images,
+    images: localImages(catalogueOf(config, state)),
     guests: new SshGuests(),
     [Symbol.asyncDispose]: () => hypervisor[Symbol.asyncDispose](),
+  };
+}
+
+/** The images of this host alone, for commands that need nothing else of it. Throws like `openHouse`. */
+export async function openCatalogue(config: Config): Promise<ImagePlaces> {
+  return catalogueOf(config, await openState(config.stateFolder));
+}
+
+function catalogueOf(config: Config, state: StateFolder): ImagePlaces {
+  const diskOf = (machine: string) => join(machineFolder(state, machine), MACHINE_FILES.disk);
+  return {
+    store: join(state.path, STATE_NAMES.images),
+    recipes: [...config.catalogueFolders, SHIPPED_IMAGES],
+    listDisks: async () =>
+      (await readRecords(state)).map(({ name }) => ({ machine: name, path: diskOf(name) })),
   };
 }
 

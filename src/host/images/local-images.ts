@@ -1,8 +1,8 @@
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Image, Images } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { type ImageReference, parseImageReference } from "#job/image-reference.ts";
-import { SpawnError } from "#lib/spawn.ts";
 import { packageVersions } from "./build/debian-packages.ts";
 import { freshDigest } from "./build/fresh-digest.ts";
 import { checkPreconditions } from "./build/preconditions.ts";
@@ -11,18 +11,14 @@ import { build } from "./build/run-recipe.ts";
 import type { ImagePlaces } from "./image-places.ts";
 import { type OfferedImage, offeredImages } from "./offered-images.ts";
 import { unknownImage } from "./reference.ts";
+import { type Entry, readEntry, storedNames, withVersion, writeEntry } from "./store/entry.ts";
+import { noteOrigin, touchUsed } from "./store/facts.ts";
 import { holdImage } from "./store/holds.ts";
-import {
-  type Entry,
-  imageFolder,
-  lockName,
-  readEntry,
-  storedNames,
-  sweepBuilds,
-  writeEntry,
-} from "./store/layout.ts";
+import { imageFolder, lockName, sweepBuilds } from "./store/layout.ts";
 import { openImage, readManifest } from "./store/manifest.ts";
 import { writeOverlay } from "./store/overlay.ts";
+import { setAside } from "./store/removal.ts";
+import { translated } from "./translated.ts";
 
 /**
  * What makes a stored image out of date. `recipe`: the recipe folder changed, here or in the image that it begins with;
@@ -54,7 +50,11 @@ export function localImages(catalogue: ImagePlaces): LocalImages {
   return {
     resolve: (reference, onProgress, signal) => {
       const work: Work = { catalogue, freshness: "recipe", onProgress, signal };
-      return translated(signal, () => resolve(work, reference));
+      return translated(signal, async () => {
+        const image = await resolve(work, reference);
+        await touchUsed(catalogue.store, image.digest);
+        return image;
+      });
     },
     hold: (image, signal) =>
       translated(signal, () => holdImage(catalogue.store, image.digest, "attempt", signal)),
@@ -127,18 +127,19 @@ async function upToDate(work: Work, recipe: Recipe, above: readonly string[]): P
   if (above.includes(name))
     throw new Fault("image-build-failed", `recipe ${name} begins with itself: ${above.join(", ")}`);
   const tell = (line: string) => work.onProgress(`image ${name}: ${line}`);
-  const stored =
-    work.freshness === "recipe" ? await freshDigest(work.catalogue, recipe) : undefined;
-  if (stored !== undefined) return openImage(imageFolder(store, stored), stored);
+  const find = async () =>
+    work.freshness === "recipe"
+      ? await openWhole(store, await freshDigest(work.catalogue, recipe))
+      : undefined;
+  const stored = await find();
+  if (stored !== undefined) return stored;
 
   using _ = await lockName(store, name, {
     onWait: () => tell("waiting for another process that builds it"),
     signal: work.signal,
   });
-  const builtMeanwhile =
-    work.freshness === "recipe" ? await freshDigest(work.catalogue, recipe) : undefined;
-  if (builtMeanwhile !== undefined)
-    return openImage(imageFolder(store, builtMeanwhile), builtMeanwhile);
+  const builtMeanwhile = await find();
+  if (builtMeanwhile !== undefined) return builtMeanwhile;
   await sweepBuilds(store, name);
   // Awaited here: a promise handed on would outlive the lock.
   return await rebuild(work, recipe, { chain: [...above, name], tell });
@@ -153,13 +154,17 @@ async function rebuild(
   const { store } = work.catalogue;
   const startMs = performance.now();
   await checkPreconditions(recipe);
-  const base = recipe.from === undefined ? undefined : await baseOf(work, recipe.from, chain);
+  await using scope = new AsyncDisposableStack();
+  const base =
+    recipe.from === undefined ? undefined : await baseOf(work, recipe.from, { chain, scope });
   const packages = await packageVersions(recipe.packages ?? [], tell, work.signal);
   const entry = await readEntry(store, recipe.name);
+  const current = await openWhole(store, entry?.current);
+  if (entry !== undefined && current === undefined) await clearDamaged(work, entry.current, tell);
   const inputs = { recipe: recipe.hash, ...(base && { base: base.digest }), packages };
-  if (work.freshness === "packages" && entry !== undefined && isBuiltFrom(entry, inputs)) {
+  if (work.freshness === "packages" && current && entry && isBuiltFrom(entry, inputs)) {
     tell("up to date");
-    return openImage(imageFolder(store, entry.current), entry.current);
+    return current;
   }
   const digest = await build(
     {
@@ -171,19 +176,55 @@ async function rebuild(
     },
     work.signal,
   );
-  const versions = { ...entry?.versions, [recipe.version]: digest };
-  await writeEntry(store, recipe.name, { schema: 1, current: digest, ...inputs, versions });
+  const { base: _, ...grown } = withVersion(entry, recipe.version, { digest, isCurrent: true });
+  await writeEntry(store, recipe.name, { ...grown, ...inputs });
+  const at = new Date().toISOString();
+  await noteOrigin(store, digest, { kind: "recipe", by: recipe.folder, at });
   tell(`built in ${Math.round((performance.now() - startMs) / 100) / 10} s`);
   return openImage(imageFolder(store, digest), digest);
 }
 
-async function baseOf(work: Work, name: string, chain: readonly string[]): Promise<Image> {
+/** The image that another is built from, held while it is. */
+async function baseOf(
+  work: Work,
+  name: string,
+  { chain, scope }: { chain: readonly string[]; scope: AsyncDisposableStack },
+): Promise<Image> {
   const recipe = await findRecipe(work.catalogue.recipes, name);
   if (recipe === undefined)
     throw await unknown(work, name, `recipe ${chain.at(-1)} begins with it`);
   // Only what was asked for is built in any case; what it stands on is built when it is out of date.
   const freshness = work.freshness === "always" ? "packages" : work.freshness;
-  return upToDate({ ...work, freshness }, recipe, chain);
+  const base = await upToDate({ ...work, freshness }, recipe, chain);
+  const hold = await holdImage(work.catalogue.store, base.digest, "build", work.signal);
+  if (hold !== undefined) scope.use(hold);
+  return base;
+}
+
+/** Opens an image; undefined when there is none, or it is damaged: then its recipe makes it again. */
+async function openWhole(store: string, digest: string | undefined): Promise<Image | undefined> {
+  if (digest === undefined) return undefined;
+  return await openImage(imageFolder(store, digest), digest).catch((error: unknown) => {
+    if (Fault.from(error).code === "image-damaged") return undefined;
+    throw error;
+  });
+}
+
+/** Under the name's lock: makes room for an image that may come out the same. One that somebody uses stays where it is. */
+async function clearDamaged(
+  { catalogue, signal }: Work,
+  digest: string,
+  tell: (line: string) => void,
+): Promise<void> {
+  const folder = imageFolder(catalogue.store, digest);
+  if (!existsSync(folder))
+    return tell(`${digest.slice(0, 12)} is gone from the store; it is built again`);
+  const aside = await setAside(catalogue, digest, signal);
+  tell(
+    "path" in aside
+      ? `${digest.slice(0, 12)} is damaged and set aside in ${aside.path}; it is built again`
+      : `${digest.slice(0, 12)} is damaged and stays, since ${aside.why}; it is built again`,
+  );
 }
 
 function isBuiltFrom(entry: Entry, inputs: Pick<Entry, "recipe" | "base" | "packages">): boolean {
@@ -192,46 +233,6 @@ function isBuiltFrom(entry: Entry, inputs: Pick<Entry, "recipe" | "base" | "pack
   return (
     entry.recipe === inputs.recipe &&
     entry.base === inputs.base &&
-    same(entry.packages, inputs.packages)
+    same(entry.packages ?? {}, inputs.packages ?? {})
   );
-}
-
-/** Turns what the system says into our faults; an abort ends in the signal's own reason. */
-async function translated<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  try {
-    signal.throwIfAborted();
-    return await work();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw explain(error);
-  }
-}
-
-function explain(error: unknown): unknown {
-  if (error instanceof Fault) return isDiskFull(error.cause) ? diskFull(error.cause) : error;
-  if (isDiskFull(error)) return diskFull(error);
-  if (error instanceof SpawnError) {
-    const code = error.isMissing ? "host-tool-missing" : "image-build-failed";
-    return new Fault(code, error.message, { cause: error });
-  }
-  const { code, path } = error as NodeJS.ErrnoException;
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
-    return new Fault(
-      "image-build-failed",
-      `cannot write to ${path ?? "the image store"}: ${code}`,
-      {
-        cause: error,
-      },
-    );
-  return error;
-}
-
-function isDiskFull(error: unknown): boolean {
-  if (error instanceof SpawnError) return error.stderrTail.includes("No space left on device");
-  const { code } = (error ?? {}) as NodeJS.ErrnoException;
-  return code === "ENOSPC" || code === "EDQUOT";
-}
-
-function diskFull(cause: unknown): Fault {
-  return new Fault("host-disk-full", "no space left for images and disks of machines", { cause });
 }

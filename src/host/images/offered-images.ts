@@ -1,7 +1,8 @@
 import { freshDigest } from "./build/fresh-digest.ts";
 import { findRecipe, recipeNames } from "./build/recipe.ts";
 import type { ImagePlaces } from "./image-places.ts";
-import { imageFolder, readEntry, storedNames } from "./store/layout.ts";
+import { readEntry, storedNames } from "./store/entry.ts";
+import { imageFolder } from "./store/layout.ts";
 import { readManifest } from "./store/manifest.ts";
 
 /** An image as a host offers it. */

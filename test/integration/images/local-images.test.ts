@@ -224,23 +224,6 @@ describe("a stored image", () => {
     expect(orphan.message).toContain("recipe orphan begins with it");
   });
 
-  test("whose file has another size, or whose manifest was touched, is damaged", async () => {
-    await using toys = await toyCatalogue();
-    await toys.recipe("toy");
-    const image = await toys.images.resolve("toy", silently, inTime());
-    await chmod(kernelBoot(image).kernel, 0o644);
-    await appendFile(kernelBoot(image).kernel, "x");
-    const fault = await faultOf(toys.images.resolve("toy", silently, inTime()));
-    expect(fault).toMatchObject({ code: "image-damaged", blame: "host" });
-    expect(fault.message).toContain("kernel");
-    const manifest = join(toys.store, image.digest, "manifest.json");
-    await chmod(manifest, 0o644);
-    await writeFile(manifest, (await readFile(manifest, "utf8")).replace("root", "toor"));
-    expect((await faultOf(toys.images.resolve("toy", silently, inTime()))).message).toContain(
-      "manifest.json",
-    );
-  });
-
   test.each(["", "{", "[]", '{"schema":1,"current":"../../etc"}'])(
     "whose entry was overwritten with %j is built again",
     async (garbage) => {

@@ -1,5 +1,5 @@
 import type { ImagePlaces } from "#host/images/image-places.ts";
-import { readEntry } from "#host/images/store/layout.ts";
+import { readEntry } from "#host/images/store/entry.ts";
 import { findRecipe, type Recipe } from "./recipe.ts";
 
 /** The stored digest of a recipe whose folder, and those of all recipes below it, are as they were when it was built. */

@@ -1,84 +1,29 @@
 import { randomBytes } from "node:crypto";
-import { chmod, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, open, readdir, rename, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import type { Static } from "typebox";
-import { writeAtomically } from "#lib/atomic-file.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { makeFolders } from "#lib/make-folders.ts";
-import { compileSchema } from "#lib/validate.ts";
-import { DIGEST_PATTERN, NAME_PATTERN, VERSION_PATTERN } from "./manifest.ts";
+import { DIGEST_PATTERN, NAME_PATTERN, openImage } from "./manifest.ts";
+import { makeShared } from "./shared.ts";
 
 /**
  * The store on disk, below one folder:
  *
  *     <digest>/                manifest.json and the image's files, read-only, never changed
  *     names/<name>.json        which digest a name means now, and what it was built from
- *     names/<name>.lock        held while somebody builds this name
- *     building/<name>.<hex>/   a build under way; the same file system, so that it ends in one rename
+ *     names/<name>.lock        held while somebody builds, imports or changes this name
+ *     building/<name>.<hex>/   a build or an import under way; the same file system, so that it ends in one rename
+ *     facts/<digest>/          what this host knows of an image: who brought it, how its smoke boot ended, when it was used
+ *     holds/<digest>.….lock    locked by who uses the image
+ *     removing/<digest>.<hex>/ a pruned image on its way out
+ *     damaged/<digest>.<hex>/  an image that was not what its manifest says, set aside
+ *     fetching/<sha256>.part   a download that began
+ *     holds/prune.lock         held for moments, see holds.ts
  */
-
-const digest = { type: "string", pattern: DIGEST_PATTERN } as const;
-
-const ENTRY_SCHEMA = {
-  type: "object",
-  additionalProperties: false,
-  required: ["schema", "current", "recipe", "packages", "versions"],
-  properties: {
-    schema: { const: 1 },
-    /** The image that the bare name means. */
-    current: digest,
-    /** Hash of the recipe folder that it was built from. */
-    recipe: digest,
-    /** Digest of the image that it began with. */
-    base: digest,
-    /** Debian packages that went in, with versions. */
-    packages: { type: "object", additionalProperties: { type: "string" } },
-    versions: {
-      type: "object",
-      propertyNames: { pattern: VERSION_PATTERN },
-      additionalProperties: digest,
-    },
-  },
-} as const;
-
-/** What the store knows of a name. */
-export type Entry = Static<typeof ENTRY_SCHEMA>;
-
-const violations = compileSchema(ENTRY_SCHEMA);
 
 /** The folder of an image. */
 export function imageFolder(store: string, digestHex: string): string {
   return join(store, digestHex);
-}
-
-/**
- * What a name means, or undefined when the store does not know it. An entry that cannot be understood counts as none: the
- * image is built again, and its files are still there under their digest.
- */
-export async function readEntry(store: string, name: string): Promise<Entry | undefined> {
-  const text = await readFile(entryPath(store, name), "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return violations(value).length === 0 ? (value as Entry) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Makes a name mean something else. Whoever reads meanwhile sees the old entry or the new one. */
-export async function writeEntry(store: string, name: string, entry: Entry): Promise<void> {
-  await writeAtomically(entryPath(store, name), `${JSON.stringify(entry, null, 2)}\n`);
-}
-
-/** Names that the store has images of, sorted. */
-export async function storedNames(store: string): Promise<string[]> {
-  const files = await readdir(join(store, "names")).catch(() => []);
-  return files
-    .filter((file) => file.endsWith(".json"))
-    .map((file) => file.slice(0, -".json".length))
-    .filter((name) => new RegExp(NAME_PATTERN).test(name))
-    .sort();
 }
 
 /**
@@ -91,6 +36,8 @@ export async function lockName(
   { onWait, signal }: { onWait: () => void; signal: AbortSignal },
 ): Promise<FileLock> {
   for (const folder of ["names", "building"]) await makeFolder(join(store, folder));
+  // Made by root before a daemon that is not root needs it.
+  await makeShared(store, "holds");
   const path = lockPath(store, name);
   const lock = FileLock.tryTake(path);
   if (lock !== undefined) return lock;
@@ -106,22 +53,25 @@ export async function makeBuildFolder(store: string, name: string): Promise<stri
 }
 
 /**
- * Removes what killed builds left behind: folders whose name nobody holds the lock of. `held` is the name that the caller
- * itself holds, whose leftovers go too.
+ * Removes what killed builds left behind: folders whose name nobody holds the lock of; returns their names. `held` is the
+ * name that the caller itself holds, whose leftovers go too.
  */
-export async function sweepBuilds(store: string, held: string): Promise<void> {
-  for (const folder of await readdir(join(store, "building"))) {
+export async function sweepBuilds(store: string, held?: string): Promise<readonly string[]> {
+  const removed: string[] = [];
+  for (const folder of await readdir(join(store, "building")).catch(() => [])) {
     const name = folder.replace(/\.[0-9a-f]+$/, "");
     if (!new RegExp(NAME_PATTERN).test(name)) continue;
     using lock = name === held ? undefined : FileLock.tryTake(lockPath(store, name));
-    if (name === held || lock !== undefined)
-      await rm(join(store, "building", folder), { recursive: true, force: true, maxRetries: 10 });
+    if (name !== held && lock === undefined) continue;
+    await rm(join(store, "building", folder), { recursive: true, force: true, maxRetries: 10 });
+    removed.push(folder);
   }
+  return removed;
 }
 
 /**
  * Moves a finished image to its digest: read-only, on disk before it gets its name, in one step. An image that is there
- * already is the same one, and stays.
+ * already is the same one, and stays, unless it is damaged.
  */
 export async function publish(store: string, built: string, digestHex: string): Promise<void> {
   for (const name of await readdir(built)) {
@@ -132,17 +82,43 @@ export async function publish(store: string, built: string, digestHex: string): 
   await chmod(built, 0o755);
   await syncPath(built);
   const target = imageFolder(store, digestHex);
-  const isThere = await stat(target).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return;
+  if (await isWhole(target, digestHex)) {
+    // As if it had come just now: a prune leaves it alone until its name is written.
+    const now = new Date();
+    await utimes(target, now, now);
+    return;
+  }
+  await makeWay(store, target, digestHex);
   await rename(built, target);
   await syncPath(store);
 }
 
-function entryPath(store: string, name: string): string {
-  return join(store, "names", `${name}.json`);
+async function isWhole(folder: string, digestHex: string): Promise<boolean> {
+  return await openImage(folder, digestHex).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A damaged image is set aside for the whole one, which is in its place at once; a machine that has it open keeps what it has. */
+async function makeWay(store: string, target: string, digestHex: string): Promise<void> {
+  const folder = join(store, "damaged");
+  await makeFolder(folder);
+  const aside = join(folder, `${digestHex}.${randomBytes(4).toString("hex")}`);
+  await rename(target, aside).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+/** Digests of the images in the store, sorted, whatever state they are in. */
+export async function storedDigests(store: string): Promise<string[]> {
+  const names = await readdir(store).catch(() => []);
+  return names.filter((name) => new RegExp(DIGEST_PATTERN).test(name)).sort();
+}
+
+/** The lock of a name when nobody has it. */
+export function tryLockName(store: string, name: string): FileLock | undefined {
+  return FileLock.tryTake(lockPath(store, name));
 }
 
 function lockPath(store: string, name: string): string {

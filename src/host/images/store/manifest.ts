@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { lstat, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import type { Static } from "typebox";
 import type { Boot, Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
@@ -115,7 +114,7 @@ export type Manifest = Static<typeof SCHEMA>;
 const violations = compileSchema(SCHEMA);
 
 /** A file of an image as its manifest says. */
-type ImageFile = { readonly name: string; readonly bytes: number; readonly sha256: string };
+export type ImageFile = { readonly name: string; readonly bytes: number; readonly sha256: string };
 
 /**
  * The bytes of a manifest as they are stored, and the digest that they give: the same for the same image, in whatever order
@@ -151,7 +150,7 @@ function inOneOrder(manifest: Manifest): Manifest {
 }
 
 /** All files of an image but the manifest itself. */
-function filesOf(manifest: Manifest): readonly ImageFile[] {
+export function filesOf(manifest: Manifest): readonly ImageFile[] {
   const { disk, kernel, initrd } = manifest;
   return [
     { name: DISK_NAMES[disk.format], bytes: disk.bytes, sha256: disk.sha256 },
@@ -167,7 +166,7 @@ function filesOf(manifest: Manifest): readonly ImageFile[] {
 export async function openImage(folder: string, digest: string): Promise<Image> {
   const manifest = await readManifest(folder, digest);
   for (const { name, bytes } of filesOf(manifest)) {
-    const found = await stat(join(folder, name)).catch((error: unknown) => {
+    const found = await lstat(join(folder, name)).catch((error: unknown) => {
       throw damaged(folder, `${name} cannot be read`, error);
     });
     if (!found.isFile() || found.size !== bytes)
@@ -207,17 +206,22 @@ export async function verifyImage(
 export async function readManifest(folder: string, digest: string): Promise<Manifest> {
   const path = join(folder, MANIFEST_NAME);
   try {
-    const { size } = await stat(path);
+    const { size } = await lstat(path);
     if (size > MANIFEST_BYTES_MAX) throw new Error(`${size} bytes long`);
     const text = await readFile(path, "utf8");
     if (sha256(text) !== digest) throw new Error("its SHA-256 is not the folder's name");
-    const value: unknown = JSON.parse(text);
-    const wrong = wrongWith(value);
-    if (wrong !== undefined) throw new Error(wrong);
-    return value as Manifest;
+    return parseManifest(text).manifest;
   } catch (error) {
     throw damaged(folder, `${MANIFEST_NAME}: ${(error as Error).message}`, error);
   }
+}
+
+/** The manifest in the text of a file, and the digest of the image that it is of. Throws an `Error` that says what is wrong. */
+export function parseManifest(text: string): { manifest: Manifest; digest: string } {
+  const value: unknown = JSON.parse(text);
+  const wrong = wrongWith(value);
+  if (wrong !== undefined) throw new Error(wrong);
+  return { manifest: value as Manifest, digest: sha256(text) };
 }
 
 function wrongWith(value: unknown): string | undefined {
@@ -230,10 +234,19 @@ function wrongWith(value: unknown): string | undefined {
   return `kernel and initrd are of boot kind 'kernel', and of no other; this is '${boot.kind}'`;
 }
 
-/** SHA-256 of a file's content, streamed. */
-export async function sha256File(path: string, signal: AbortSignal): Promise<string> {
+/** SHA-256 of a file's content, streamed; `onBytes` is told of each piece. Aborts with the signal's reason. */
+export async function sha256File(
+  path: string,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<string> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash, { signal });
+  const pieces = createReadStream(path, { highWaterMark: 1024 * 1024 });
+  for await (const piece of pieces as AsyncIterable<Buffer>) {
+    signal.throwIfAborted();
+    hash.update(piece);
+    onBytes(piece.length);
+  }
   return hash.digest("hex");
 }
 
@@ -242,7 +255,7 @@ function sha256(text: string): string {
 }
 
 function damaged(folder: string, what: string, cause?: unknown): Fault {
-  return new Fault("image-damaged", `${folder}: ${what}. Remove this folder and build it again.`, {
+  return new Fault("image-damaged", `${folder}: ${what}. Run: testbed image verify --repair`, {
     cause,
   });
 }
