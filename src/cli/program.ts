@@ -24,7 +24,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       load: async () => (await import("./destroy.ts")).destroyCommand(),
     },
     image: {
-      summary: "build images, sign catalogues",
+      summary: "build, import, check and prune images",
       load: async () => (await import("./image/image.ts")).imageCommand(),
     },
     doctor: {
@@ -130,6 +130,8 @@ export async function commandLine(args: readonly string[], version: string): Pro
   const program = new Command("testbed")
     .description("Boots clean virtual machines and runs jobs in them.")
     .version(version, "-V, --version")
+    // A command may have a --version of its own: that of an image, say.
+    .enablePositionalOptions()
     .addHelpText("after", HELP_AFTER);
   const asked = args.find((arg) => !arg.startsWith("-"));
   const wanted = asked === "help" ? args[args.indexOf(asked) + 1] : asked;

@@ -6,6 +6,7 @@ import { openHouse } from "#cli/this-host/house.ts";
 import { readConfig } from "#config/config.ts";
 import type { Freshness } from "#host/images/local-images.ts";
 import { Fault } from "#job/fault.ts";
+import { tell } from "./tell.ts";
 
 const HELP_AFTER = `
 Builds images from their recipes and Debian packages, as root, without loop devices and
@@ -55,8 +56,4 @@ function explainUnknown(error: unknown): never {
   if (error instanceof Fault && error.code === "image-unknown")
     throw new UsageError(error.message, { cause: error });
   throw error;
-}
-
-function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
 }

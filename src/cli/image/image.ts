@@ -1,12 +1,24 @@
 import { Command } from "commander";
 import { imageBuildCommand } from "./build.ts";
+import { imageExportCommand } from "./export.ts";
+import { imageImportCommand } from "./import.ts";
+import { imageListCommand } from "./list.ts";
+import { imagePruneCommand } from "./prune.ts";
+import { imageShowCommand } from "./show.ts";
 import { imageSignCommand } from "./sign.ts";
+import { imageVerifyCommand } from "./verify.ts";
 
 /** `testbed image`. */
 export function imageCommand(): Command {
   return new Command("image")
-    .summary("build images, sign catalogues")
+    .summary("build, import, check and prune images")
     .description("Images.")
+    .addCommand(imageListCommand())
+    .addCommand(imageShowCommand())
     .addCommand(imageBuildCommand())
+    .addCommand(imageImportCommand())
+    .addCommand(imageExportCommand())
+    .addCommand(imageVerifyCommand())
+    .addCommand(imagePruneCommand())
     .addCommand(imageSignCommand());
 }
