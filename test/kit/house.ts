@@ -9,5 +9,5 @@ export const ROOT = new URL("../../", import.meta.url).pathname;
  */
 export const TEST_STATE = process.env["TESTBED_TEST_STATE"] ?? "/var/tmp/testbed-test";
 
-/** Catalogue of images that misbehave in one way each. */
+/** ImagePlaces of images that misbehave in one way each. */
 export const FIXTURE_IMAGES = join(ROOT, "test/fixtures/images");
