@@ -1,7 +1,8 @@
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findRecipe } from "#host/images/build/recipe.ts";
 import type { ImagePlaces } from "#host/images/image-places.ts";
+import { inspectDisk } from "#host/images/inspect/inspect-disk.ts";
 import { readEntry, withVersion, writeEntry } from "#host/images/store/entry.ts";
 import { noteOrigin } from "#host/images/store/facts.ts";
 import { lockName, makeBuildFolder, publish } from "#host/images/store/layout.ts";
@@ -18,7 +19,6 @@ import {
 import { translated } from "#host/images/translated.ts";
 import { readRegularFile, UnreadableError } from "#lib/read-regular-file.ts";
 import { copyHashed } from "./copy-hashed.ts";
-import { inspectCopy } from "./inspect-copy.ts";
 import { ExchangeRefused } from "./refused.ts";
 
 /** All that a disk file does not say of itself. */
@@ -160,11 +160,13 @@ async function fromFolder(path: string): Promise<Source> {
 
 /** The virtual size of a copied disk. Throws `ExchangeRefused` with what `source` is. */
 async function inspect(
-  about: Parameters<typeof inspectCopy>[0],
+  about: Parameters<typeof inspectDisk>[0],
   source: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const inspected = await inspectCopy(about, signal);
+  // Whatever the umask says: the program that looks at it is nobody's.
+  await chmod(about.path, 0o444);
+  const inspected = await inspectDisk(about, signal);
   if ("refused" in inspected) throw new ExchangeRefused(`${source} ${inspected.refused}`);
   return inspected.virtualBytes;
 }
