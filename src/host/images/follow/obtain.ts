@@ -1,0 +1,168 @@
+import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { manifestOf } from "#host/images/catalogue/document.ts";
+import type { CatalogueVersion } from "#host/images/catalogue/document-schema.ts";
+import { download } from "#host/images/fetch/download.ts";
+import { unpack } from "#host/images/fetch/unpack.ts";
+import { inspectDisk } from "#host/images/inspect/inspect-disk.ts";
+import { noteOrigin } from "#host/images/store/facts.ts";
+import { imageFolder, makeBuildFolder, publish } from "#host/images/store/layout.ts";
+import {
+  BOOT_NAMES,
+  DISK_NAMES,
+  encodeManifest,
+  MANIFEST_NAME,
+  openImage,
+} from "#host/images/store/manifest.ts";
+import type { Image } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { makeFolders } from "#lib/make-folders.ts";
+import { printable } from "#lib/printable.ts";
+import type { Offer } from "./offers.ts";
+import { fileOf } from "./source.ts";
+
+const MIB = 2 ** 20;
+
+/** What no image may exceed, whatever its catalogue says. */
+export type ImageLimits = {
+  /** One file as it is sent. */
+  readonly downloadMiB: number;
+  /** A disk as its machine sees it. */
+  readonly diskMiB: number;
+};
+
+export type ObtainProgress = {
+  readonly onProgress: (line: string) => void;
+  /** Called often: bytes that have come so far, and of how many. */
+  readonly onBytes: (done: number, all: number) => void;
+};
+
+type Part = {
+  readonly name: string;
+  readonly url: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly compression: CatalogueVersion["files"]["disk"]["compression"];
+  /** Of what is in it. */
+  readonly content: { readonly bytes: number; readonly sha256: string };
+};
+
+/**
+ * Brings a version of an image into the store: fetched, unpacked, inspected, and there in one step; one that is there whole is
+ * returned as it is. No name means it yet. The caller holds the lock of the image's name. Whatever ends it leaves downloads that the
+ * next one goes on with, and a folder that is swept. Throws image-refused, image-fetch-failed, host-disk-full, host-tool-missing.
+ */
+export async function obtain(
+  { store, limits }: { readonly store: string; readonly limits: ImageLimits },
+  { source, catalogue, image }: Offer,
+  version: CatalogueVersion,
+  { onProgress, onBytes }: ObtainProgress,
+  signal: AbortSignal,
+): Promise<Image> {
+  const { digest } = version;
+  const stored = await openImage(imageFolder(store, digest), digest).catch(() => undefined);
+  if (stored !== undefined) return stored;
+  const parts = partsOf(version);
+  checkLimits(`${image.name}:${version.version}`, version, parts, limits);
+
+  const fetching = join(store, "fetching");
+  await makeFolders(fetching, 0o755);
+  const allBytes = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  const folder = await makeBuildFolder(store, image.name);
+  try {
+    const built = join(folder, "image");
+    await mkdir(built, { mode: 0o755 });
+    let doneBytes = 0;
+    for (const part of parts) {
+      onProgress(`fetching ${part.name}`);
+      const { bytes, sha256 } = part;
+      const fetched = await download(
+        {
+          source: { ...fileOf(source, part.url), bytes, sha256 },
+          folder: fetching,
+          rules: source.rules,
+          onProgress: (progress) => onBytes(doneBytes + progress.doneBytes, allBytes),
+          onWait: () => onProgress(`waiting for another process that fetches ${part.name}`),
+        },
+        signal,
+      );
+      doneBytes += bytes;
+      await place(part, fetched, join(built, part.name), signal);
+    }
+    onProgress("inspecting");
+    await inspect(version, built, signal);
+    const manifest = encodeManifest(manifestOf(image.name, version));
+    await writeFile(join(built, MANIFEST_NAME), manifest.text);
+    await publish(store, built, digest);
+    await noteOrigin(store, digest, {
+      kind: "catalogue",
+      by: `${catalogue} (${source.address})`,
+      at: new Date().toISOString(),
+    });
+    return await openImage(imageFolder(store, digest), digest);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function partsOf({ files }: CatalogueVersion): readonly Part[] {
+  const { disk, kernel, initrd } = files;
+  const plain = (name: string, file: typeof kernel): readonly Part[] =>
+    file === undefined ? [] : [{ name, ...file, compression: "none", content: file }];
+  return [
+    { ...disk, name: DISK_NAMES[disk.format], content: disk.unpacked ?? disk },
+    ...plain(BOOT_NAMES.kernel, kernel),
+    ...plain(BOOT_NAMES.initrd, initrd),
+  ];
+}
+
+/** Before a byte is asked for. */
+function checkLimits(
+  what: string,
+  { files }: CatalogueVersion,
+  parts: readonly Part[],
+  limits: ImageLimits,
+): void {
+  const says = (why: string) =>
+    new Fault("image-refused", `${what} ${why}; see limits in the file of images`);
+  for (const { name, bytes, content } of parts) {
+    if (bytes > limits.downloadMiB * MIB)
+      throw says(`has a ${name} of ${bytes} bytes, more than ${limits.downloadMiB} MiB`);
+    // What a qcow2 file has beside the disk's content, or a raw one of the same, is little.
+    if (content.bytes > 2 * limits.diskMiB * MIB)
+      throw says(`has a ${name} that unpacks to ${content.bytes} bytes`);
+  }
+  if (files.disk.virtualMiB > limits.diskMiB)
+    throw says(`has a disk of ${files.disk.virtualMiB} MiB, more than ${limits.diskMiB} MiB`);
+}
+
+/** What was fetched goes to its place in the image, readable by everyone, and is in the folder of downloads no more. */
+async function place(part: Part, fetched: string, to: string, signal: AbortSignal): Promise<void> {
+  const { compression, content } = part;
+  if (compression === "none") await rename(fetched, to);
+  else {
+    await unpack({ path: fetched, compression, ...content, to }, signal);
+    await rm(fetched, { force: true });
+  }
+  await chmod(to, 0o444);
+}
+
+/** Before any program opens it for a machine. */
+async function inspect(
+  { version, files }: CatalogueVersion,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { format, virtualMiB } = files.disk;
+  const virtualBytes = virtualMiB * MIB;
+  const path = join(folder, DISK_NAMES[format]);
+  const found = await inspectDisk({ path, format, virtualBytesMax: virtualBytes }, signal);
+  const why =
+    "refused" in found
+      ? found.refused
+      : Math.ceil(found.virtualBytes / MIB) === virtualMiB
+        ? undefined
+        : `has a virtual size of ${found.virtualBytes} bytes, not the ${virtualMiB} MiB that were said`;
+  if (why !== undefined)
+    throw new Fault("image-refused", `the disk of version ${printable(version)} ${why}`);
+}
