@@ -114,6 +114,10 @@ class DurableGuest implements Guest {
     return { artifacts, refused } satisfies Collection;
   }
 
+  async powerOff(): Promise<void> {
+    throw new Error("nobody shuts these guests down");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #follow(order: StepOrder, log: LogFile, mayBegin: boolean): Promise<string> {

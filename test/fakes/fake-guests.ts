@@ -19,7 +19,7 @@ import { FakeStep } from "./fake-step.ts";
 
 const NEVER = new AbortController().signal;
 
-type Verb = "prepare" | "connect" | "resume" | "send" | "run" | "collect" | "dispose";
+type Verb = "prepare" | "connect" | "resume" | "send" | "run" | "collect" | "powerOff" | "dispose";
 
 /** What is inside a machine, whoever is connected to it: lives until the machine ends or its guest reboots. */
 class Inside {
@@ -40,6 +40,8 @@ export class FakeGuests implements Guests {
   readonly guests: FakeGuest[] = [];
   /** What `prepare` was asked for. */
   readonly seeds: SeedOrder[] = [];
+  /** What a guest that shuts down does to its machine. */
+  onPowerOff: (machine: string) => void = () => undefined;
   readonly #insides = new Map<string, Inside>();
   readonly #failures = new Map<Verb, unknown>();
   readonly #hangs = new Set<Verb>();
@@ -204,6 +206,11 @@ class FakeGuest implements Guest {
     }
     artifacts.sort((a, b) => (a.path < b.path ? -1 : 1));
     return { artifacts, refused } satisfies Collection;
+  }
+
+  async powerOff(signal: AbortSignal): Promise<void> {
+    await this.#begin("powerOff", signal);
+    this.#house.onPowerOff(this.#machine.name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

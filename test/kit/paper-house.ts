@@ -4,6 +4,7 @@ import type { AttemptOrder, AttemptReport, Listener } from "#host/runner/attempt
 import { type Journal, NO_JOURNAL } from "#host/runner/journal.ts";
 import { runJob } from "#host/runner/run-job.ts";
 import { openStateFolder } from "#host/runner/state-folder.ts";
+import { Fault } from "#job/fault.ts";
 import type { JobSpec, Step } from "#job/spec.ts";
 import { FakeGuests } from "#test/fakes/fake-guests.ts";
 import { FakeHypervisor } from "#test/fakes/fake-hypervisor.ts";
@@ -20,6 +21,8 @@ export async function paperHouse() {
     images: new FakeImages(),
     guests: new FakeGuests(),
   };
+  rooms.guests.onPowerOff = (name) =>
+    rooms.hypervisor.machines.get(name)?.end(new Fault("guest-powered-off", "it powered off"));
   const results = join(folder.path, "results");
   await mkdir(results);
   const events: string[] = [];

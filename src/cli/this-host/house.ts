@@ -5,6 +5,7 @@ import { SshGuests } from "#host/guest/ssh-guests.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
 import type { ImagePlaces } from "#host/images/image-places.ts";
 import { type LocalImages, localImages } from "#host/images/local-images.ts";
+import { deriveDisk } from "#host/runner/derive-disk.ts";
 import { MACHINE_FILES, machineFolder, readRecords } from "#host/runner/machine-record.ts";
 import type { House } from "#host/runner/ports.ts";
 import {
@@ -25,11 +26,15 @@ export type OpenHouse = House & { readonly images: LocalImages } & AsyncDisposab
 export async function openHouse(config: Config): Promise<OpenHouse> {
   const state = await openState(config.stateFolder);
   const hypervisor = new LibvirtHypervisor(config.libvirtUri);
+  const guests = new SshGuests();
+  const images: LocalImages = localImages(catalogueOf(config, state), (order, signal) =>
+    deriveDisk({ state, hypervisor, images, guests }, config.acceleration, order, signal),
+  );
   return {
     state,
     hypervisor,
-    images: localImages(catalogueOf(config, state)),
-    guests: new SshGuests(),
+    images,
+    guests,
     [Symbol.asyncDispose]: () => hypervisor[Symbol.asyncDispose](),
   };
 }

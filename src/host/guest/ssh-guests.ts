@@ -14,6 +14,7 @@ import { FileThread } from "./file-thread.ts";
 import { GuestLink } from "./guest-link.ts";
 import { GUEST_DEFAULTS, type GuestOptions } from "./guest-options.ts";
 import { makeKeyPair } from "./keys.ts";
+import { powerOff } from "./power-off.ts";
 import { runStep } from "./run-step.ts";
 import { writeSeed } from "./seed.ts";
 import { sendInputs } from "./send.ts";
@@ -101,6 +102,10 @@ class SshGuest implements Guest {
     signal: AbortSignal,
   ): Promise<Collection> {
     return await collectFiles(this.#link, { patterns, folder, thread: this.#thread }, signal);
+  }
+
+  async powerOff(signal: AbortSignal): Promise<void> {
+    await powerOff(this.#link, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import type { Image, Images } from "#host/runner/ports.ts";
+import type { Derive, Image, Images } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { type ImageReference, parseImageReference } from "#job/image-reference.ts";
 import { packageVersions } from "./build/debian-packages.ts";
@@ -38,18 +38,26 @@ export type LocalImages = Images & {
   ): Promise<Image>;
 };
 
+const withoutMachines: Derive = async () => {
+  throw new Fault("image-build-failed", "there are no machines here to derive an image in");
+};
+
 type Work = {
   readonly catalogue: ImagePlaces;
+  readonly derive: Derive;
   readonly freshness: Freshness;
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
 };
 
-/** Opens the images of this host. Touches nothing until it is asked for one; keeps nothing in memory. */
-export function localImages(catalogue: ImagePlaces): LocalImages {
+/**
+ * Opens the images of this host. Touches nothing until it is asked for one; keeps nothing in memory. `derive` is asked for a machine
+ * when an image is built from another one's machine.
+ */
+export function localImages(catalogue: ImagePlaces, derive: Derive = withoutMachines): LocalImages {
   return {
     resolve: (reference, onProgress, signal) => {
-      const work: Work = { catalogue, freshness: "recipe", onProgress, signal };
+      const work: Work = { catalogue, derive, freshness: "recipe", onProgress, signal };
       return translated(signal, async () => {
         const image = await resolve(work, reference);
         await touchUsed(catalogue.store, image.digest);
@@ -62,7 +70,7 @@ export function localImages(catalogue: ImagePlaces): LocalImages {
       translated(signal, () => writeOverlay(image, path, diskMiB)),
     offered: () => offeredImages(catalogue),
     build: (name, freshness, { onProgress, signal }) => {
-      const work: Work = { catalogue, freshness, onProgress, signal };
+      const work: Work = { catalogue, derive, freshness, onProgress, signal };
       return translated(signal, () => resolve(work, name));
     },
   };
@@ -157,7 +165,7 @@ async function rebuild(
   await using scope = new AsyncDisposableStack();
   const base =
     recipe.from === undefined ? undefined : await baseOf(work, recipe.from, { chain, scope });
-  const packages = await packageVersions(recipe.packages ?? [], tell, work.signal);
+  const packages = await packageVersions(recipe.packages ?? recipe.debs ?? [], tell, work.signal);
   const entry = await readEntry(store, recipe.name);
   const current = await openWhole(store, entry?.current);
   if (entry !== undefined && current === undefined) await clearDamaged(work, entry.current, tell);
@@ -171,6 +179,7 @@ async function rebuild(
       store,
       recipe,
       packages,
+      derive: work.derive,
       base: base && { ...base, folder: imageFolder(store, base.digest) },
       onProgress: tell,
     },

@@ -21,10 +21,18 @@ export type AttemptOrder = {
   readonly libvirtPatienceSeconds: number;
   /** Each step's log is cut there, inside the guest. */
   readonly logLimitBytes: number;
+  /**
+   * The machine's disk is what the attempt is for: once all steps have passed, the guest is shut down in good order and this gets
+   * its disk, an overlay over the image's own. The attempt has passed when this returns; then the machine goes, disk and all.
+   */
+  readonly onFrozen?: (diskPath: string, signal: AbortSignal) => Promise<void>;
 };
 
 /** A job, as somebody on this host asks for it: how often it is tried, and that it ends with its process, is not his affair. */
-export type JobOrder = Omit<AttemptOrder, "attempt" | "isResumable" | "libvirtPatienceSeconds">;
+export type JobOrder = Omit<
+  AttemptOrder,
+  "attempt" | "isResumable" | "libvirtPatienceSeconds" | "onFrozen"
+>;
 
 /** Everything there is to say about an attempt that is over. Plain data: `verdict.json` is made of it. */
 export type AttemptReport = {

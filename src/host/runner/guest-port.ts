@@ -74,4 +74,9 @@ export interface Guest extends AsyncDisposable {
   run(order: StepOrder, signal: AbortSignal): Promise<StepEnd>;
   /** Brings files home into `folder`, which must be empty or missing. Whatever the guest does, it ends, within caps. */
   collect(patterns: readonly string[], folder: string, signal: AbortSignal): Promise<Collection>;
+  /**
+   * Asks the guest to shut down in good order, and returns once it has taken that; the machine's `ended` says when it is off. Twice
+   * is safe. Throws image-build-failed when it does not take it, and what `run` throws.
+   */
+  powerOff(signal: AbortSignal): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { Evidence } from "#job/fault.ts";
 import type { MachineIdentity } from "#job/machine-name.ts";
+import type { JobSpec } from "#job/spec.ts";
 import type { Guest, GuestPlace } from "./guest-port.ts";
 import type { StateFolder } from "./state-folder.ts";
 
@@ -257,6 +258,26 @@ export type TryOut = (
   onProgress: (line: string) => void,
   signal: AbortSignal,
 ) => Promise<TrialOutcome>;
+
+/** What is to be done in a machine whose disk is then wanted. */
+export type DeriveOrder = {
+  /** The job that makes the disk what it should be. Its image is named by digest. */
+  readonly spec: JobSpec;
+  /** Absolute, existing, empty; logs of the steps and the console go there. */
+  readonly folder: string;
+  /** Told of each phase and step of the machine as it begins. Returns at once and never throws. */
+  readonly onStage: (stage: string) => void;
+  readonly onProgress: (line: string) => void;
+  /** Gets the disk of the stopped machine: an overlay over the image's own disk, which goes when this returns. */
+  readonly onFrozen: (diskPath: string, signal: AbortSignal) => Promise<void>;
+};
+
+/**
+ * Runs a job in a machine of its own, and hands over its disk when every step has passed and the guest has shut down in good order. The machine
+ * is gone when this returns. Throws image-build-failed for what the job or its guest did, with the step as its stage and the
+ * end of its log; the host's and the image's own faults; the signal's reason; and what `onFrozen` throws, as a fault.
+ */
+export type Derive = (order: DeriveOrder, signal: AbortSignal) => Promise<void>;
 
 /** Every room, as the runner sees it. */
 export type House = {

@@ -10,6 +10,7 @@ import { beginMachine, type Stand } from "./begin-machine.ts";
 import { blame } from "./blame.ts";
 import { Chronicle } from "./chronicle.ts";
 import { collectArtifacts, saveEvidence } from "./evidence.ts";
+import { freezeMachine } from "./freeze-machine.ts";
 import type { Guest } from "./guest-port.ts";
 import type { Journal } from "./journal.ts";
 import { onceNoted } from "./once-noted.ts";
@@ -100,6 +101,8 @@ async function walk(work: Work, endsAtMs: number, signal: AbortSignal): Promise<
     if (verdict.kind === "passed" || cancelledIn(error)) throw error;
     chronicle.missing("artifacts", error);
   });
+  if (verdict.kind === "passed" && order.onFrozen !== undefined)
+    await freezeMachine(work, { stand, guest, onFrozen: order.onFrozen }, signal);
   return verdict;
 }
 

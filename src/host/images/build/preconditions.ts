@@ -16,7 +16,7 @@ export async function checkPreconditions(recipe: Recipe): Promise<void> {
       `image ${recipe.name} has to be built as root. Run: sudo testbed image build ${recipe.name}`,
     );
   const missing = new Set<string>();
-  for (const [program, debianPackage] of Object.entries(recipe.tools))
+  for (const [program, debianPackage] of Object.entries(recipe.tools ?? toolsFor(recipe)))
     if (!(await isInstalled(program))) missing.add(debianPackage);
   if (missing.size > 0)
     throw new Fault(
@@ -32,6 +32,12 @@ export async function checkPreconditions(recipe: Recipe): Promise<void> {
       { stage: "checks" },
     );
   await checkRelease(recipe);
+}
+
+/** What testbed itself runs for a recipe with steps. */
+function toolsFor({ steps, debs }: Recipe): Readonly<Record<string, string>> {
+  if (steps === undefined) return {};
+  return { "qemu-img": "qemu-utils", ...(debs && { "apt-get": "apt" }) };
 }
 
 async function checkRelease({ name, releases }: Recipe): Promise<void> {

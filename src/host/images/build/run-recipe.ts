@@ -8,30 +8,18 @@ import {
   encodeManifest,
   MANIFEST_NAME,
   type Manifest,
+  readManifest,
   sha256File,
 } from "#host/images/store/manifest.ts";
-import type { Boot, Image } from "#host/runner/ports.ts";
+import type { Boot, Derive, Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
-import { run, SpawnError } from "#lib/spawn.ts";
-import type { Recipe } from "./recipe.ts";
+import { SpawnError } from "#lib/spawn.ts";
+import { runConfined } from "./confined.ts";
+import { deriveImage } from "./derive-image.ts";
+import { type Recipe, SCRIPT_NAME } from "./recipe.ts";
+import { Stages } from "./stages.ts";
 
 const MIB = 1024 * 1024;
-/** A line at least so often while a stage runs, so that nobody thinks it hangs. */
-const TICK_MS = 10_000;
-
-/**
- * A recipe runs with mounts and process numbers of its own (unshare(1)), so that what it mounts is never below a folder
- * that we remove, and all that it starts dies with its first process, which dies with us (setpriv(1), --pdeathsig).
- */
-const CONFINED = [
-  "--pdeathsig=KILL",
-  "unshare",
-  "--mount",
-  "--propagation=private",
-  "--pid",
-  "--fork",
-  "--kill-child",
-];
 
 export type BuildOrder = {
   readonly store: string;
@@ -40,6 +28,7 @@ export type BuildOrder = {
   readonly base: (Image & { readonly folder: string }) | undefined;
   /** Debian packages with versions, as hashed. */
   readonly packages: Readonly<Record<string, string>>;
+  readonly derive: Derive;
   readonly onProgress: (line: string) => void;
 };
 
@@ -52,7 +41,7 @@ export async function build(order: BuildOrder, signal: AbortSignal): Promise<str
   try {
     await mkdir(join(folder, "image"), { mode: 0o755 });
     await mkdir(join(folder, "scratch"), { mode: 0o755 });
-    await runRecipe(order, folder, signal);
+    await makeFiles(order, folder, signal);
     order.onProgress("checksums");
     const output = join(folder, "image");
     const { text, digest } = encodeManifest(await describe(order, output, signal));
@@ -65,12 +54,20 @@ export async function build(order: BuildOrder, signal: AbortSignal): Promise<str
   }
 }
 
-async function runRecipe(order: BuildOrder, folder: string, signal: AbortSignal): Promise<void> {
+/** By the recipe's steps, when it has some, else by its build.sh. */
+async function makeFiles(order: BuildOrder, folder: string, signal: AbortSignal): Promise<void> {
+  const { recipe, base } = order;
+  const { steps } = recipe;
+  if (steps === undefined || base === undefined) return await runScript(order, folder, signal);
+  await deriveImage({ ...order, recipe: { ...recipe, steps }, base, folder }, signal);
+}
+
+async function runScript(order: BuildOrder, folder: string, signal: AbortSignal): Promise<void> {
   const { recipe, base, packages } = order;
-  const stages = new Stages(order.onProgress);
+  using stages = new Stages(order.onProgress);
   const args = [join(folder, "image"), join(folder, "scratch"), ...(base ? [base.folder] : [])];
   try {
-    await run("setpriv", [...CONFINED, "sh", join(recipe.folder, "build.sh"), ...args], {
+    await runConfined(["sh", join(recipe.folder, SCRIPT_NAME), ...args], {
       timeoutMs: recipe.timeoutMinutes * 60_000,
       signal,
       cwd: folder,
@@ -93,42 +90,6 @@ async function runRecipe(order: BuildOrder, folder: string, signal: AbortSignal)
       `building ${recipe.name} failed while it was at '${stages.current}': ${lastLine(tail) || (error as Error).message}`,
       { cause: error, stage: stages.current, evidence: { stderr: tail } },
     );
-  } finally {
-    stages.stop();
-  }
-}
-
-/** Reads `stage: …` lines from a recipe's output and tells them, again and again while a stage lasts. */
-class Stages {
-  current = "start";
-  readonly #onProgress: (line: string) => void;
-  readonly #startMs = performance.now();
-  readonly #timer: NodeJS.Timeout;
-  #rest = "";
-
-  constructor(onProgress: (line: string) => void) {
-    this.#onProgress = onProgress;
-    this.#timer = setInterval(() => this.#tell(), TICK_MS);
-  }
-
-  read(text: string): void {
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = (lines.pop() ?? "").slice(-4096);
-    for (const line of lines) {
-      const stage = /^stage: (.{1,80})$/.exec(line)?.[1];
-      if (stage === undefined) continue;
-      this.current = stage;
-      this.#tell();
-    }
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  #tell(): void {
-    const seconds = Math.round((performance.now() - this.#startMs) / 1000);
-    this.#onProgress(`${this.current} (${seconds} s)`);
   }
 }
 
@@ -160,8 +121,13 @@ async function describe(order: BuildOrder, output: string, signal: AbortSignal):
     ...(settings.boot.kind === "kernel"
       ? { kernel: await part(BOOT_NAMES.kernel), initrd: await part(BOOT_NAMES.initrd) }
       : {}),
-    packages: { ...packages },
+    // A derived image has what its base has.
+    packages: { ...(recipe.steps && base && (await packagesOf(base))), ...packages },
   };
+}
+
+async function packagesOf({ folder, digest }: NonNullable<BuildOrder["base"]>) {
+  return (await readManifest(folder, digest)).packages;
 }
 
 /** What the recipe says, and for the rest what its base says. */
