@@ -79,7 +79,7 @@ function paperOrder(resultsFolder: string): Omit<AttemptOrder, "spec"> {
   };
 }
 
-function paperSpec(): JobSpec {
+export function paperSpec(): JobSpec {
   return {
     image: "paper",
     cpus: 1,

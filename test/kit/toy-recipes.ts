@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type LocalImages, localImages } from "#host/images/local-images.ts";
+import type { Derive } from "#host/runner/ports.ts";
 import { scratchFolder } from "./scratch.ts";
 
 /** An empty store with a catalogue of its own, whose images are a few bytes and build in milliseconds. */
@@ -11,6 +12,8 @@ export type ToyCatalogue = AsyncDisposable & {
   readonly images: LocalImages;
   /** Writes or changes a recipe. `script` runs after the output is there; `yaml` adds lines to image.yaml. */
   recipe(name: string, more?: { script?: string; yaml?: string; version?: string }): Promise<void>;
+  /** Writes or changes a recipe that runs a step in a machine of `base`. */
+  derived(name: string, base: string, yaml?: string): Promise<void>;
 };
 
 const SETTINGS = `architecture: x86_64
@@ -21,14 +24,15 @@ memoryMiBMin: 64
 readiness: { consoleSeconds: 1, sshSeconds: 1, settledSeconds: 1 }
 `;
 
-export async function toyCatalogue(): Promise<ToyCatalogue> {
+/** `derive` stands for the machines of a host; without it there are none. */
+export async function toyCatalogue(derive?: Derive): Promise<ToyCatalogue> {
   const { path, [Symbol.asyncDispose]: remove } = await scratchFolder();
   const [store, recipes] = [join(path, "images"), join(path, "recipes")];
   return {
     path,
     store,
     recipes,
-    images: localImages({ store, recipes: [recipes] }),
+    images: localImages({ store, recipes: [recipes] }, derive),
     async recipe(name, { script = "", yaml = SETTINGS, version = "1" } = {}) {
       const folder = join(recipes, name);
       await mkdir(folder, { recursive: true });
@@ -45,6 +49,13 @@ echo ${name} kernel > "$1/kernel"
 echo ${name} initrd > "$1/initrd"
 ${script}
 `,
+      );
+    },
+    async derived(name, base, yaml = "") {
+      await mkdir(join(recipes, name), { recursive: true });
+      await writeFile(
+        join(recipes, name, "image.yaml"),
+        `name: ${name}\nversion: "1"\nsummary: A derived toy\nfrom: ${base}\ntimeoutMinutes: 1\nsteps: [{ name: install, run: install }]\n${yaml}`,
       );
     },
     [Symbol.asyncDispose]: remove,

@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { findRecipe, recipeNames } from "#host/images/build/recipe.ts";
@@ -71,6 +71,66 @@ describe("a catalogue folder", () => {
   });
 });
 
+describe("a recipe with steps", () => {
+  const DERIVED = 'name: derived\nversion: "1"\nsummary: Derived\nfrom: plain\ntimeoutMinutes: 1\n';
+  const STEPS = "steps: [{ name: make, run: make, timeout: 5m }]\n";
+  const FULL = `${DERIVED}${STEPS}inputs: [{ from: src/a..b, to: /src }]
+debs: [tcc, libc6-dev]
+cpus: 2
+memory: 1GiB
+disk: 8GiB
+releases: [bookworm]
+login: builder
+`;
+
+  async function read(yaml: string, hasScript = false) {
+    await using folder = await scratchFolder();
+    await mkdir(join(folder.path, "derived"));
+    await writeFile(join(folder.path, "derived", "image.yaml"), yaml);
+    if (hasScript) await writeFile(join(folder.path, "derived", "build.sh"), "true\n");
+    return await findRecipe([folder.path], "derived").catch(Fault.from);
+  }
+
+  test("has what a job has, and needs no build.sh", async () => {
+    expect(await read(`${DERIVED}${STEPS}`)).toMatchObject({ from: "plain" });
+    expect(await read(FULL)).toMatchObject({
+      steps: [{ name: "make", run: "make", timeout: "5m" }],
+      inputs: [{ from: "src/a..b", to: "/src" }],
+      debs: ["tcc", "libc6-dev"],
+      disk: "8GiB",
+      login: "builder",
+    });
+  });
+
+  test.each<[string, string, boolean, string]>([
+    ["both", FULL, true, "only one can make the image"],
+    ["neither", DERIVED, false, "neither a build.sh beside it nor steps in it"],
+    ["debs and no steps", `${DERIVED}tools: {}\ndebs: [tcc]\n`, true, "debs goes with steps"],
+    ["cpus and no steps", `${DERIVED}tools: {}\ncpus: 2\n`, true, "cpus goes with steps"],
+    ["no base", FULL.replace("from: plain\n", ""), false, "from is missing"],
+    ["packages", `${FULL}packages: [tcc]\n`, false, "packages is for a build.sh"],
+    ["tools", `${FULL}tools: {}\n`, false, "tools is for a build.sh"],
+    ["no step at all", `${DERIVED}steps: []\n`, false, "steps is empty"],
+    ["an unknown key", `${DERIVED}steps: [{ name: a, runn: b }]\n`, false, "steps.0"],
+    ["a limit without its unit", FULL.replace("5m", "5"), false, "steps.0.timeout"],
+    ["too little memory", FULL.replace("1GiB", "1MiB"), false, "memory is '1MiB'"],
+    [
+      "two steps of one name",
+      `${DERIVED}steps: [{ name: a, run: b }, { name: a, run: b }]\n`,
+      false,
+      "steps.1.name is the name of step 1 too",
+    ],
+    ["an input above its folder", FULL.replace("src/a..b", "src/../../a"), false, "inputs.0.from"],
+    ["an input from anywhere", FULL.replace("src/a..b", "/etc/shadow"), false, "inputs.0.from"],
+    ["an input to nowhere", FULL.replace("/src", "src/"), false, "inputs.0.to"],
+    ["an option for a package", FULL.replace("tcc", "-oDir=/"), false, "debs.0"],
+  ])("with %s is refused, and says where", async (_, yaml, hasScript, words) => {
+    const fault = await read(yaml, hasScript);
+    expect(fault).toMatchObject({ code: "image-build-failed" });
+    expect((fault as Fault).message).toContain(words);
+  });
+});
+
 describe("a recipe's hash", () => {
   test("follows content, names and what links point to", async () => {
     await using folder = await scratchFolder();
@@ -90,5 +150,14 @@ describe("a recipe's hash", () => {
     await writeFile(join(folder.path, "shared"), "two");
     await note();
     expect(hashes.size).toBe(5);
+  });
+
+  test("is not taken of a folder that is too large to be read each time", async () => {
+    await using folder = await scratchFolder();
+    await writeRecipe(folder.path, "plain", PLAIN);
+    await writeFile(join(folder.path, "plain", "large"), "");
+    await truncate(join(folder.path, "plain", "large"), 2 ** 28);
+    const fault = await findRecipe([folder.path], "plain").catch(Fault.from);
+    expect((fault as Fault).message).toContain("more than 256 MiB");
   });
 });
