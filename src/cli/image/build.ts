@@ -11,7 +11,8 @@ import { tell } from "./tell.ts";
 const HELP_AFTER = `
 Builds images from their recipes and Debian packages, as root, without loop devices and
 mounts. An image is built when there is none, when its recipe changed, or when Debian has
-newer packages. 'testbed run' builds a missing image by itself.
+newer packages. 'testbed run' builds a missing image by itself. An image whose recipe has
+steps is built in a machine of the image that it is derived from.
 
 Examples:
   $ testbed image build micro debian-12

@@ -199,15 +199,22 @@ async function baseOf(
   name: string,
   { chain, scope }: { chain: readonly string[]; scope: AsyncDisposableStack },
 ): Promise<Image> {
-  const recipe = await findRecipe(work.catalogue.recipes, name);
-  if (recipe === undefined)
-    throw await unknown(work, name, `recipe ${chain.at(-1)} begins with it`);
-  // Only what was asked for is built in any case; what it stands on is built when it is out of date.
-  const freshness = work.freshness === "always" ? "packages" : work.freshness;
-  const base = await upToDate({ ...work, freshness }, recipe, chain);
-  const hold = await holdImage(work.catalogue.store, base.digest, "build", work.signal);
+  const { store, recipes } = work.catalogue;
+  const base = await findBase();
+  const hold = await holdImage(store, base.digest, "build", work.signal);
   if (hold !== undefined) scope.use(hold);
   return base;
+
+  async function findBase(): Promise<Image> {
+    const recipe = await findRecipe(recipes, name);
+    // Only what was asked for is built in any case; what it stands on is built when it is out of date.
+    const freshness = work.freshness === "always" ? "packages" : work.freshness;
+    if (recipe !== undefined) return await upToDate({ ...work, freshness }, recipe, chain);
+    const entry = await readEntry(store, name);
+    if (entry === undefined)
+      throw await unknown(work, name, `recipe ${chain.at(-1)} begins with it`);
+    return await openImage(imageFolder(store, entry.current), entry.current);
+  }
 }
 
 /** Opens an image; undefined when there is none, or it is damaged: then its recipe makes it again. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { inspectQcow2 } from "#host/images/inspect/qcow2-header.ts";
@@ -104,6 +104,16 @@ describe("a derived image", () => {
     await toys.derived("top", "base", "memoryMiBMin: 128\n");
     await ask();
     expect(toys.orders).toHaveLength(3);
+  });
+
+  test("can be of an image that is in the store without a recipe", async () => {
+    await using toys = await derivedToys();
+    const base = await toys.images.resolve("base", silently, inTime());
+    await rm(join(toys.recipes, "base"), { recursive: true });
+    await toys.derived("top", "base");
+    const top = await toys.images.resolve("top", silently, inTime());
+    expect(await toys.images.resolve("top", silently, inTime())).toEqual(top);
+    expect(toys.orders.map(({ spec }) => spec.image)).toEqual([`base@sha256:${base.digest}`]);
   });
 
   test("gets the Debian packages that it names, with what they depend on, and says so", async () => {

@@ -46,9 +46,12 @@ rm -rf /var/log/journal/*
 find /var/log -xdev -type f \( -name '*.gz' -o -name '*.xz' -o -name '*.[0-9]' -o -name '*.old' \) -exec rm -f {} +
 find /var/log -xdev -type f -exec sh -c 'for log; do : >"$log"; done' sh {} +
 
-# What is mounted there is memory, or not of this disk.
-find /tmp /var/tmp -xdev -mindepth 1 -depth -exec rm -rf {} + 2>/dev/null || true
+# What is mounted below them is not of this disk, and stays.
+find /tmp /var/tmp -xdev -mindepth 1 -delete 2>/dev/null || true
 rm -rf /var/tmp/testbed /var/tmp/testbed-debs
+
+# Packages have made their caches: the next boot need not do it again (systemd-update-done.service(8)).
+for stamp in /etc/.updated /var/.updated; do [ ! -e "$stamp" ] || touch "$stamp"; done
 
 # A file that is gone is still in the image, until its blocks are given back.
 sync

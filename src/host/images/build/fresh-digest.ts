@@ -11,6 +11,10 @@ export async function freshDigest(
   if (entry === undefined || entry.recipe !== recipe.hash) return undefined;
   if (recipe.from === undefined) return entry.current;
   const base = await findRecipe(catalogue.recipes, recipe.from);
-  const baseDigest = base && (await freshDigest(catalogue, base));
+  // An image may have come here without a recipe.
+  const baseDigest =
+    base === undefined
+      ? (await readEntry(catalogue.store, recipe.from))?.current
+      : await freshDigest(catalogue, base);
   return baseDigest !== undefined && baseDigest === entry.base ? entry.current : undefined;
 }
