@@ -41,13 +41,15 @@ rm -rf /var/lib/dhcp/*.leases* /var/lib/dhclient/* /var/lib/NetworkManager/*leas
 if has apt-get; then apt-get clean; fi
 rm -rf /var/lib/apt/lists/*
 
+mkdir -p /var/log /tmp /var/tmp
 # Logs are emptied where they are, since some programs want theirs to be there, and what was rotated goes.
 rm -rf /var/log/journal/*
 find /var/log -xdev -type f \( -name '*.gz' -o -name '*.xz' -o -name '*.[0-9]' -o -name '*.old' \) -exec rm -f {} +
 find /var/log -xdev -type f -exec sh -c 'for log; do : >"$log"; done' sh {} +
 
 # What is mounted below them is not of this disk, and stays.
-find /tmp /var/tmp -xdev -mindepth 1 -delete 2>/dev/null || true
+find /tmp /var/tmp -xdev -mindepth 1 ! -type d -exec rm -f {} +
+find /tmp /var/tmp -xdev -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null || true
 rm -rf /var/tmp/testbed /var/tmp/testbed-debs
 
 # Packages have made their caches: the next boot need not do it again (systemd-update-done.service(8)).
