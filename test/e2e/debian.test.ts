@@ -1,13 +1,17 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ROOT } from "#test/kit/house.ts";
 import { expectNothingLeft } from "#test/kit/leftovers.ts";
 import { startJob } from "#test/kit/testbed.ts";
 
-// Building the image takes a minute or two, booting it under emulation another.
-test("a job passes in debian-12, set up by cloud-init, with systemd running and files home", async () => {
+// Building the image takes a minute or two, booting it under emulation another. It is booted twice: for the derived image, which is
+// made of it with a compiler's packages, and as that.
+test("a job compiles and passes in a derived debian-12, set up anew by cloud-init, with systemd running and files home", async () => {
   await using job = await startJob({
-    image: "debian-12",
-    timeout: "15m",
+    image: "debian-12-tcc",
+    timeout: "20m",
     env: { GREETING: 'it\'s "quoted" $HOME `x`\nand two lines' },
+    inputs: [{ from: join(ROOT, "config/examples/greeting/hello.c"), to: "/build/hello.c" }],
     steps: [
       {
         name: "cloud-init",
@@ -18,6 +22,9 @@ test("a job passes in debian-12, set up by cloud-init, with systemd running and 
         name: "greet",
         run: 'mkdir -p /out/deep && printf %s "$GREETING" | tee /out/deep/greeting',
       },
+      { name: "compile", run: "cd /build && tcc -o hello hello.c && ./hello" },
+      // One machine's, and not of the machine that the image was made in.
+      { name: "own", run: "ls /var/lib/cloud/instances && ls -A /var/lib/apt/lists" },
     ],
     artifacts: ["/out/**"],
   });
@@ -26,6 +33,11 @@ test("a job passes in debian-12, set up by cloud-init, with systemd running and 
   expect(await ran.read("artifacts/out/deep/greeting")).toBe(
     'it\'s "quoted" $HOME `x`\nand two lines',
   );
-  expect((await ran.verdict()).verdict).toEqual({ kind: "passed" });
+  expect(await ran.read("steps/04-compile.log")).toBe(
+    "hello from a program that was compiled here\n",
+  );
+  const { verdict, machine } = await ran.verdict();
+  expect(verdict).toEqual({ kind: "passed" });
+  expect(await ran.read("steps/05-own.log")).toBe(`${(machine as { name: string }).name}\n`);
   await expectNothingLeft();
-}, 1_200_000);
+}, 1_500_000);

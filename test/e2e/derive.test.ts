@@ -7,10 +7,10 @@ import { verifyImage } from "#host/images/store/manifest.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { run } from "#lib/spawn.ts";
 import { eventually } from "#test/kit/eventually.ts";
-import { ROOT, TEST_STATE } from "#test/kit/house.ts";
+import { TEST_STATE } from "#test/kit/house.ts";
 import { expectNothingLeft } from "#test/kit/leftovers.ts";
 import { realImages } from "#test/kit/real-images.ts";
-import { startJob, startTestbed, testEnvironment } from "#test/kit/testbed.ts";
+import { startJob, startTestbed } from "#test/kit/testbed.ts";
 
 const inTime = () => AbortSignal.timeout(60_000);
 
@@ -81,25 +81,3 @@ test("an image that is derived from micro has what its steps made and no trace o
   expect(await ran.read("steps/04-keys.log")).toBe("1\n");
   await expectNothingLeft();
 }, 600_000);
-
-// Building debian-12 takes a minute or two, and two machines of it boot under emulation.
-test("a job compiles in an image that is debian-12 with a compiler, as the example has it", async () => {
-  const env = {
-    ...testEnvironment(),
-    TESTBED_CATALOGUE: join(ROOT, "config/examples/images"),
-  };
-  const folder = await mkdtemp(join(tmpdir(), "testbed-job-"));
-  const results = join(folder, "results");
-  try {
-    const file = join(ROOT, "config/examples/compile.yaml");
-    const ran = await startTestbed(["run", file, "--results", results], results, env).done;
-    expect(ran.exitCode, ran.stderr).toBe(0);
-    expect(await ran.read("steps/02-run.log")).toBe(
-      "hello from a program that was compiled here\n",
-    );
-    expect(ran.stderr).toContain("image debian-12-tcc: install (");
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  await expectNothingLeft();
-}, 1_200_000);

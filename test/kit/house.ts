@@ -11,3 +11,6 @@ export const TEST_STATE = process.env["TESTBED_TEST_STATE"] ?? "/var/tmp/testbed
 
 /** ImagePlaces of images that misbehave in one way each. */
 export const FIXTURE_IMAGES = join(ROOT, "test/fixtures/images");
+
+/** Catalogue of the example of a derived image. */
+export const EXAMPLE_IMAGES = join(ROOT, "config/examples/images");

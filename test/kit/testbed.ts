@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Verdict } from "#job/verdict.ts";
-import { FIXTURE_IMAGES, ROOT, TEST_STATE } from "./house.ts";
+import { EXAMPLE_IMAGES, FIXTURE_IMAGES, ROOT, TEST_STATE } from "./house.ts";
 
 /** What `testbed run` left behind: exit code, both streams, results. */
 export type Ran = {
@@ -39,7 +39,7 @@ export function testEnvironment(): Record<string, string> {
     PATH: process.env["PATH"] ?? "/usr/bin:/bin",
     HOME: process.env["HOME"] ?? "/",
     TESTBED_STATE: TEST_STATE,
-    TESTBED_CATALOGUE: FIXTURE_IMAGES,
+    TESTBED_CATALOGUE: `${FIXTURE_IMAGES}:${EXAMPLE_IMAGES}`,
     TESTBED_ACCEL: process.env["TESTBED_ACCEL"] ?? "tcg",
   };
 }
