@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { findRecipe, recipeNames } from "#host/images/build/recipe.ts";
 import { Fault } from "#job/fault.ts";
-import { FIXTURE_IMAGES, ROOT } from "#test/kit/house.ts";
+import { EXAMPLE_IMAGES, FIXTURE_IMAGES, ROOT } from "#test/kit/house.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
 const SHIPPED = join(ROOT, "images");
@@ -20,7 +20,7 @@ describe("the recipes that ship", () => {
     expect(await recipeNames([SHIPPED])).toEqual(["debian-12", "micro", "unbootable"]);
   });
 
-  test.each([SHIPPED, FIXTURE_IMAGES])("can all be read: %s", async (catalogue) => {
+  test.each([SHIPPED, FIXTURE_IMAGES, EXAMPLE_IMAGES])("can all be read: %s", async (catalogue) => {
     for (const name of await recipeNames([catalogue]))
       expect(await findRecipe([catalogue], name)).toMatchObject({ name });
   });
