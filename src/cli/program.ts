@@ -24,7 +24,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       load: async () => (await import("./destroy.ts")).destroyCommand(),
     },
     image: {
-      summary: "build, import, check and prune images",
+      summary: "build, fetch, check, sign and prune images",
       load: async () => (await import("./image/image.ts")).imageCommand(),
     },
     doctor: {

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { inspectQcow2 } from "#host/images/inspect/qcow2-header.ts";
+import { inspectDisk, VIRTUAL_BYTES_MAX } from "#host/images/inspect/inspect-disk.ts";
 import { verifyImage } from "#host/images/store/manifest.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { run } from "#lib/spawn.ts";
@@ -55,7 +55,12 @@ test("an image that is derived from micro has what its steps made and no trace o
   expect(built.stderr).toContain("image micro-derived: live (");
   const image = await realImages().resolve("micro-derived", () => undefined, inTime());
   const base = await realImages().resolve("micro", () => undefined, inTime());
-  expect(await inspectQcow2(image.disk.path)).toEqual({ virtualBytes: 2 ** 30 });
+  expect(
+    await inspectDisk(
+      { path: image.disk.path, format: "qcow2", virtualBytesMax: VIRTUAL_BYTES_MAX },
+      inTime(),
+    ),
+  ).toEqual({ virtualBytes: 2 ** 30 });
   for (const { digest } of [image, base])
     await verifyImage(join(TEST_STATE, "images", digest), digest, inTime());
   expect(await isOnDisk(image, "/etc/greeting")).toBe(true);

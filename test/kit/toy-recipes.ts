@@ -32,7 +32,7 @@ export async function toyCatalogue(derive?: Derive): Promise<ToyCatalogue> {
     path,
     store,
     recipes,
-    images: localImages({ store, recipes: [recipes] }, derive),
+    images: localImages({ store, recipes: [recipes] }, derive === undefined ? {} : { derive }),
     async recipe(name, { script = "", yaml = SETTINGS, version = "1" } = {}) {
       const folder = join(recipes, name);
       await mkdir(folder, { recursive: true });

@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { EXIT_CODES, UsageError } from "#cli/exit-code.ts";
+import { EXIT_CODES } from "#cli/exit-code.ts";
 import { printAnswer } from "#cli/print-answer.ts";
 import { cancelOnSignals } from "#cli/signals.ts";
 import { openHouse } from "#cli/this-host/house.ts";
 import { readConfig } from "#config/config.ts";
-import type { Freshness } from "#host/images/local-images.ts";
-import { Fault } from "#job/fault.ts";
+import type { Freshness } from "#host/images/work.ts";
+import { explainUnknown } from "./explain-unknown.ts";
 import { tell } from "./tell.ts";
 
 const HELP_AFTER = `
@@ -50,11 +50,4 @@ async function buildImages(names: readonly string[], { force, json }: Options): 
       ? `${JSON.stringify({ images }, null, 2)}\n`
       : images.map(({ name, version, digest }) => `${name}:${version} sha256:${digest}\n`).join(""),
   );
-}
-
-/** A name that nobody knows is a wrong command line. */
-function explainUnknown(error: unknown): never {
-  if (error instanceof Fault && error.code === "image-unknown")
-    throw new UsageError(error.message, { cause: error });
-  throw error;
 }

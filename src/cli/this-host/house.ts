@@ -5,6 +5,7 @@ import { SshGuests } from "#host/guest/ssh-guests.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
 import type { ImagePlaces } from "#host/images/image-places.ts";
 import { type LocalImages, localImages } from "#host/images/local-images.ts";
+import type { Machines } from "#host/images/work.ts";
 import { deriveDisk } from "#host/runner/derive-disk.ts";
 import { MACHINE_FILES, machineFolder, readRecords } from "#host/runner/machine-record.ts";
 import type { House } from "#host/runner/ports.ts";
@@ -14,7 +15,9 @@ import {
   STATE_NAMES,
   type StateFolder,
 } from "#host/runner/state-folder.ts";
+import { tryOut } from "#host/runner/try-out.ts";
 import { Fault } from "#job/fault.ts";
+import { readImagesSettings } from "./images-settings.ts";
 
 /** The recipes that ship with testbed. */
 const SHIPPED_IMAGES = new URL("../../../images", import.meta.url).pathname;
@@ -22,33 +25,41 @@ const SHIPPED_IMAGES = new URL("../../../images", import.meta.url).pathname;
 /** Every room of the host, built from configuration. Disposing closes the connections to libvirt. */
 export type OpenHouse = House & { readonly images: LocalImages } & AsyncDisposable;
 
-/** Opens the house: makes the state folder when it is missing, and connects to nothing yet. Throws host-path-closed, `UsageError`. */
-export async function openHouse(config: Config): Promise<OpenHouse> {
+/**
+ * Opens the house: makes the state folder when it is missing, and connects to nothing yet. `machines` are asked for instead
+ * of this host's as they are. Throws host-path-closed, `UsageError`, `ConfigError`.
+ */
+export async function openHouse(
+  config: Config,
+  machines: Partial<Machines> = {},
+): Promise<OpenHouse> {
   const state = await openState(config.stateFolder);
   const hypervisor = new LibvirtHypervisor(config.libvirtUri);
   const guests = new SshGuests();
-  const images: LocalImages = localImages(catalogueOf(config, state), (order, signal) =>
-    deriveDisk({ state, hypervisor, images, guests }, config.acceleration, order, signal),
-  );
-  return {
-    state,
-    hypervisor,
-    images,
-    guests,
-    [Symbol.asyncDispose]: () => hypervisor[Symbol.asyncDispose](),
-  };
+  const { acceleration } = config;
+  const images: LocalImages = localImages(await placesOf(config, state), {
+    derive: (order, signal) => deriveDisk(house, acceleration, order, signal),
+    tryOut: (image, onProgress, signal) => tryOut(house, acceleration, image, onProgress, signal),
+    ...machines,
+  });
+  const house = { state, hypervisor, images, guests };
+  return { ...house, [Symbol.asyncDispose]: () => hypervisor[Symbol.asyncDispose]() };
 }
 
 /** The images of this host alone, for commands that need nothing else of it. Throws like `openHouse`. */
 export async function openCatalogue(config: Config): Promise<ImagePlaces> {
-  return catalogueOf(config, await openState(config.stateFolder));
+  return await placesOf(config, await openState(config.stateFolder));
 }
 
-function catalogueOf(config: Config, state: StateFolder): ImagePlaces {
+async function placesOf(config: Config, state: StateFolder): Promise<ImagePlaces> {
+  const { config: settings, sources } = await readImagesSettings(config.imagesFile);
+  const { download, disk } = settings.limits;
   const diskOf = (machine: string) => join(machineFolder(state, machine), MACHINE_FILES.disk);
   return {
     store: join(state.path, STATE_NAMES.images),
     recipes: [...config.catalogueFolders, SHIPPED_IMAGES],
+    sources,
+    limits: { downloadMiB: download, diskMiB: disk },
     listDisks: async () =>
       (await readRecords(state)).map(({ name }) => ({ machine: name, path: diskOf(name) })),
   };

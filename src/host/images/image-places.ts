@@ -1,3 +1,5 @@
+import type { ImageLimits } from "./follow/obtain.ts";
+import type { FollowedSource } from "./follow/source.ts";
 import type { ListDisks } from "./store/in-use.ts";
 
 /** Where a host keeps images, and where their recipes are. */
@@ -6,6 +8,10 @@ export type ImagePlaces = {
   readonly store: string;
   /** Folders of recipe folders, absolute, the first that has a name wins. */
   readonly recipes: readonly string[];
+  /** Signed catalogues, the first that has a name wins; those of recipes go before. Default: none. */
+  readonly sources?: readonly FollowedSource[];
+  /** What no image of a catalogue may exceed. */
+  readonly limits?: ImageLimits;
   /** Lists the disks that may stand on images of the store: none is taken away under its machine. Default: there are none. */
   readonly listDisks?: ListDisks;
 };

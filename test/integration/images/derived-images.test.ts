@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { inspectQcow2 } from "#host/images/inspect/qcow2-header.ts";
+import { inspectDisk, VIRTUAL_BYTES_MAX } from "#host/images/inspect/inspect-disk.ts";
 import { verifyImage } from "#host/images/store/manifest.ts";
 import { writeOverlay } from "#host/images/store/overlay.ts";
 import type { DeriveOrder, Image } from "#host/runner/ports.ts";
@@ -51,7 +51,12 @@ describe("a derived image", () => {
     const base = await toys.images.resolve("base", silently, inTime());
     expect(top).toMatchObject({ login: "tester", seed: "nocloud", memoryMiBMin: 64 });
     expect(await readFile(kernelBoot(top).initrd, "utf8")).toBe("base initrd\n");
-    expect(await inspectQcow2(top.disk.path)).toEqual({ virtualBytes: 8 * 2 ** 20 });
+    expect(
+      await inspectDisk(
+        { path: top.disk.path, format: "qcow2", virtualBytesMax: VIRTUAL_BYTES_MAX },
+        inTime(),
+      ),
+    ).toEqual({ virtualBytes: 8 * 2 ** 20 });
     expect(await qemuIo(top.disk.path, `read ${PATTERN}`)).not.toContain("failed");
     await verifyImage(join(toys.store, top.digest), top.digest, inTime());
     await verifyImage(join(toys.store, base.digest), base.digest, inTime());

@@ -14,6 +14,8 @@ import {
   MANIFEST_NAME,
   openImage,
 } from "#host/images/store/manifest.ts";
+import { openWhole } from "#host/images/whole-image.ts";
+import type { Work } from "#host/images/work.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { makeFolders } from "#lib/make-folders.ts";
@@ -30,6 +32,8 @@ export type ImageLimits = {
   /** A disk as its machine sees it. */
   readonly diskMiB: number;
 };
+
+const DEFAULT_LIMITS: ImageLimits = { downloadMiB: 20 * 1024, diskMiB: 128 * 1024 };
 
 export type ObtainProgress = {
   readonly onProgress: (line: string) => void;
@@ -53,14 +57,14 @@ type Part = {
  * next one goes on with, and a folder that is swept. Throws image-refused, image-fetch-failed, host-disk-full, host-tool-missing.
  */
 export async function obtain(
-  { store, limits }: { readonly store: string; readonly limits: ImageLimits },
+  work: Work,
   { source, catalogue, image }: Offer,
   version: CatalogueVersion,
-  { onProgress, onBytes }: ObtainProgress,
-  signal: AbortSignal,
 ): Promise<Image> {
+  const { places, onProgress, onBytes, signal } = work;
+  const { store, limits = DEFAULT_LIMITS } = places;
   const { digest } = version;
-  const stored = await openImage(imageFolder(store, digest), digest).catch(() => undefined);
+  const stored = await openWhole(store, digest);
   if (stored !== undefined) return stored;
   const parts = partsOf(version);
   checkLimits(`${image.name}:${version.version}`, version, parts, limits);

@@ -72,3 +72,8 @@ export function deprecation({ image }: Offer, nowMs = Date.now()): string | unde
   const instead = deprecated.use === undefined ? "" : `; use ${deprecated.use}`;
   return `image ${name} ${isPast ? "is deprecated since" : "will be deprecated on"} ${deprecated.on}${instead}`;
 }
+
+/** A version by its name, a withdrawn one too; undefined when its catalogue has none. */
+export function versionOf({ image }: Offer, version: string): CatalogueVersion | undefined {
+  return image.versions.find((one) => one.version === version);
+}

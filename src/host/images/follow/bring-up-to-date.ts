@@ -1,0 +1,91 @@
+import type { CatalogueVersion } from "#host/images/catalogue/document-schema.ts";
+import { readEntry } from "#host/images/store/entry.ts";
+import { readSmoke } from "#host/images/store/facts.ts";
+import { lockName } from "#host/images/store/layout.ts";
+import type { Work } from "#host/images/work.ts";
+import type { Image } from "#host/runner/ports.ts";
+import type { FileLock } from "#lib/file-lock.ts";
+import { obtain } from "./obtain.ts";
+import { type Offer, usable } from "./offers.ts";
+import { smokeImage } from "./smoke-image.ts";
+import { switchName } from "./switch-name.ts";
+
+/** What came of one name. */
+export type Refreshed = {
+  readonly name: string;
+  readonly outcome: "switched" | "unchanged" | "failed" | "skipped";
+  /** What the name means now; undefined while it means nothing here. */
+  readonly digest: string | undefined;
+  /** What there is to say, for people. */
+  readonly says: string;
+};
+
+/**
+ * The newest version that is good here becomes what its image's name means: one that is not withdrawn and has not failed a smoke boot on
+ * this host is fetched, tried out, and only then meant. Until then, and where none is good, the name means what it meant. Throws like
+ * `obtain`.
+ */
+export async function bringUpToDate(work: Work, offer: Offer): Promise<Refreshed> {
+  const { store } = work.places;
+  const { name } = offer.image;
+  using _ = await lockOf(work, name);
+  const failures: string[] = [];
+  const current = async () => (await readEntry(store, name))?.current;
+  for (const version of usable(offer)) {
+    const { digest } = version;
+    const smoke = await readSmoke(store, digest);
+    if (smoke?.outcome === "failed") {
+      failures.push(failed(version, smoke.why ?? ""));
+      continue;
+    }
+    const image = await obtain(work, offer, version);
+    if (smoke?.outcome === "passed" && (await current()) === digest)
+      return { name, digest, outcome: "unchanged", says: said(`is ${version.version}`, failures) };
+    const outcome = await smokeImage(work, image);
+    if (outcome.kind === "passed") {
+      await switchName(store, image, "passed");
+      return {
+        name,
+        digest,
+        outcome: "switched",
+        says: said(`is ${version.version} now`, failures),
+      };
+    }
+    if (outcome.kind === "skipped") {
+      const says = `${version.version} could not be tried out: ${outcome.why}`;
+      return { name, digest: await current(), outcome: "skipped", says };
+    }
+    failures.push(failed(version, outcome.why));
+    work.onProgress(failed(version, outcome.why));
+  }
+  return { name, digest: await current(), outcome: "failed", says: noneGood(offer, failures) };
+}
+
+/** One version, for who named it, and for a store that lost it. */
+export async function obtainVersion(
+  work: Work,
+  offer: Offer,
+  version: CatalogueVersion,
+): Promise<Image> {
+  using _ = await lockOf(work, offer.image.name);
+  return await obtain(work, offer, version);
+}
+
+async function lockOf({ places, onProgress, signal }: Work, name: string): Promise<FileLock> {
+  const onWait = () => onProgress(`waiting for another process that is at image ${name}`);
+  return await lockName(places.store, name, { onWait, signal });
+}
+
+function failed({ version }: CatalogueVersion, why: string): string {
+  return `${version} failed its smoke boot: ${why}`;
+}
+
+function said(what: string, failures: readonly string[]): string {
+  return [what, ...failures].join("; ");
+}
+
+function noneGood({ image }: Offer, failures: readonly string[]): string {
+  const withdrawn = image.versions.length - failures.length;
+  const others = withdrawn === 0 ? [] : [`${withdrawn} withdrawn`];
+  return `no version is good here: ${[...failures, ...others].join("; ")}`;
+}

@@ -1,0 +1,134 @@
+import type { Image } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { type ImageReference, parseImageReference } from "#job/image-reference.ts";
+import { findRecipe, type Recipe } from "./build/recipe.ts";
+import { upToDate } from "./build/up-to-date.ts";
+import type { CatalogueVersion } from "./catalogue/document-schema.ts";
+import { bringUpToDate, obtainVersion } from "./follow/bring-up-to-date.ts";
+import { deprecation, type Offer, readOffers, versionOf } from "./follow/offers.ts";
+import { unknown } from "./known-images.ts";
+import { type Entry, readEntry } from "./store/entry.ts";
+import { imageFolder } from "./store/layout.ts";
+import { openImage, readManifest } from "./store/manifest.ts";
+import { openWhole } from "./whole-image.ts";
+import type { Work } from "./work.ts";
+
+/**
+ * The image that a reference means on this host. A name means what its recipe makes; without one, what it was last found good to mean; and
+ * one that is not here yet, what the first catalogue that has it offers. What is missing is built, or fetched and tried out.
+ */
+export async function resolveImage(work: Work, text: string): Promise<Image> {
+  const reference = parseImageReference(text);
+  if (reference === undefined)
+    throw await unknown(work, text, "write name, name:version or name@sha256:<64 hex digits>");
+  const recipe = await findRecipe(work.places.recipes, reference.name);
+  if (reference.digest !== undefined) return await byDigest(work, text, reference.digest);
+  if (recipe !== undefined) return await ofRecipe(work, text, { reference, recipe });
+  return await ofName(work, text, reference);
+}
+
+/** The catalogue's image of a name, unless this host has an image of just that name from elsewhere. */
+export async function findOffer(
+  { store, sources = [] }: Work["places"],
+  name: string,
+): Promise<Offer | undefined> {
+  const offer = (await readOffers(store, sources)).find(name);
+  const isAlias = offer !== undefined && offer.image.name !== name;
+  return isAlias && (await readEntry(store, name)) !== undefined ? undefined : offer;
+}
+
+async function ofRecipe(
+  work: Work,
+  text: string,
+  { reference, recipe }: { readonly reference: ImageReference; readonly recipe: Recipe },
+): Promise<Image> {
+  const { store } = work.places;
+  const { version } = reference;
+  if (version === undefined || version === recipe.version) return await upToDate(work, recipe, []);
+  // One that the recipe no longer makes, and the store still has.
+  const entry = await readEntry(store, reference.name);
+  const older = entry?.versions[version];
+  if (older !== undefined) return await openImage(imageFolder(store, older), older);
+  throw await unknown(work, text, versionsHere([recipe.version, ...versionsOf(entry)]));
+}
+
+async function ofName(work: Work, text: string, reference: ImageReference): Promise<Image> {
+  const { store } = work.places;
+  const offer = await findOffer(work.places, reference.name);
+  const entry = await readEntry(store, offer?.image.name ?? reference.name);
+  if (offer === undefined && entry === undefined) throw await unknown(work, text);
+  const says = offer && deprecation(offer);
+  if (says !== undefined) work.onProgress(says);
+  const { version } = reference;
+  if (version !== undefined) return await ofVersion(work, text, { version, offer, entry });
+  if (entry === undefined) return await firstOf(work, offer as Offer);
+  const { current } = entry;
+  const stored = await openWhole(store, current);
+  if (stored !== undefined) return stored;
+  const lost = offer?.image.versions.find(({ digest }) => digest === current);
+  if (offer !== undefined && lost !== undefined) return await obtainVersion(work, offer, lost);
+  return await openImage(imageFolder(store, current), current);
+}
+
+type Known = { readonly offer: Offer | undefined; readonly entry: Entry | undefined };
+
+async function ofVersion(
+  work: Work,
+  text: string,
+  { version, offer, entry }: Known & { readonly version: string },
+): Promise<Image> {
+  const { store } = work.places;
+  const known = entry?.versions[version];
+  const stored = await openWhole(store, known);
+  if (stored !== undefined) return stored;
+  const offered = offer && versionOf(offer, version);
+  if (offer !== undefined && offered !== undefined && (known ?? offered.digest) === offered.digest)
+    return await pinned(work, offer, offered);
+  if (known !== undefined) return await openImage(imageFolder(store, known), known);
+  const ofOffer = offer?.image.versions.map((one) => one.version) ?? [];
+  throw await unknown(work, text, versionsHere([...versionsOf(entry), ...ofOffer]));
+}
+
+/** Who names a version gets it, tried out or not; but none that is withdrawn, unless it is here. */
+async function pinned(work: Work, offer: Offer, version: CatalogueVersion): Promise<Image> {
+  const what = `${offer.image.name}:${version.version}`;
+  const { withdrawn } = version;
+  const stored = await openWhole(work.places.store, version.digest);
+  if (withdrawn !== undefined && stored === undefined)
+    throw new Fault("image-refused", `${what} is withdrawn: ${withdrawn}`);
+  if (withdrawn !== undefined) work.onProgress(`image ${what} is withdrawn: ${withdrawn}`);
+  return stored ?? (await obtainVersion(work, offer, version));
+}
+
+/** A name that means nothing here yet. */
+async function firstOf(work: Work, offer: Offer): Promise<Image> {
+  const { store } = work.places;
+  const { outcome, digest, says } = await bringUpToDate(work, offer);
+  if (digest !== undefined) return await openImage(imageFolder(store, digest), digest);
+  // The host was full or at fault: another one, or a later attempt, may do better.
+  const code = outcome === "skipped" ? "image-fetch-failed" : "image-refused";
+  throw new Fault(code, `image ${offer.image.name}: ${says}`);
+}
+
+async function byDigest(work: Work, text: string, digest: string): Promise<Image> {
+  const { store } = work.places;
+  const { name } = parseImageReference(text) ?? { name: "" };
+  const offer = await findOffer(work.places, name);
+  const offered = offer?.image.versions.find((one) => one.digest === digest);
+  if (offer !== undefined && offered !== undefined) return await pinned(work, offer, offered);
+  const stored = await openWhole(store, digest);
+  if (stored === undefined)
+    throw await unknown(work, text, "this digest is not in this host's store, or damaged there");
+  const manifest = await readManifest(imageFolder(store, digest), digest);
+  if (manifest.name !== name)
+    throw await unknown(work, text, `this digest is of image ${manifest.name}`);
+  return stored;
+}
+
+function versionsOf(entry: Entry | undefined): readonly string[] {
+  return Object.keys(entry?.versions ?? {});
+}
+
+function versionsHere(versions: readonly string[]): string {
+  return `versions here: ${[...new Set(versions)].join(", ")}`;
+}

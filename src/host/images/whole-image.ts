@@ -1,0 +1,36 @@
+import { existsSync } from "node:fs";
+import type { Image } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
+import { imageFolder } from "./store/layout.ts";
+import { openImage } from "./store/manifest.ts";
+import { setAside } from "./store/removal.ts";
+import type { Work } from "./work.ts";
+
+/** Opens an image; undefined when there is none, or it is damaged: then it is made or fetched again. */
+export async function openWhole(
+  store: string,
+  digest: string | undefined,
+): Promise<Image | undefined> {
+  if (digest === undefined) return undefined;
+  return await openImage(imageFolder(store, digest), digest).catch((error: unknown) => {
+    if (Fault.from(error).code === "image-damaged") return undefined;
+    throw error;
+  });
+}
+
+/** Under the name's lock: makes room for an image that may come out the same. One that somebody uses stays where it is. */
+export async function clearDamaged(
+  { places, signal }: Work,
+  digest: string,
+  tell: (line: string) => void,
+): Promise<void> {
+  const folder = imageFolder(places.store, digest);
+  if (!existsSync(folder))
+    return tell(`${digest.slice(0, 12)} is gone from the store; it is made anew`);
+  const aside = await setAside(places, digest, signal);
+  tell(
+    "path" in aside
+      ? `${digest.slice(0, 12)} is damaged and set aside in ${aside.path}; it is made anew`
+      : `${digest.slice(0, 12)} is damaged and stays, since ${aside.why}; it is made anew`,
+  );
+}
