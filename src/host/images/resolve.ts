@@ -9,7 +9,8 @@ import { deprecation, type Offer, readOffers, versionOf } from "./follow/offers.
 import { unknown } from "./known-images.ts";
 import { type Entry, readEntry } from "./store/entry.ts";
 import { imageFolder } from "./store/layout.ts";
-import { openImage, readManifest } from "./store/manifest.ts";
+import { readManifest } from "./store/manifest.ts";
+import { openSealed } from "./store/seal.ts";
 import { openWhole } from "./whole-image.ts";
 import type { Work } from "./work.ts";
 
@@ -48,7 +49,7 @@ async function ofRecipe(
   // One that the recipe no longer makes, and the store still has.
   const entry = await readEntry(store, reference.name);
   const older = entry?.versions[version];
-  if (older !== undefined) return await openImage(imageFolder(store, older), older);
+  if (older !== undefined) return await openSealed(store, older, work.signal);
   throw await unknown(work, text, versionsHere([recipe.version, ...versionsOf(entry)]));
 }
 
@@ -63,11 +64,11 @@ async function ofName(work: Work, text: string, reference: ImageReference): Prom
   if (version !== undefined) return await ofVersion(work, text, { version, offer, entry });
   if (entry === undefined) return await firstOf(work, offer as Offer);
   const { current } = entry;
-  const stored = await openWhole(store, current);
+  const stored = await openWhole(work, current);
   if (stored !== undefined) return stored;
   const lost = offer?.image.versions.find(({ digest }) => digest === current);
   if (offer !== undefined && lost !== undefined) return await obtainVersion(work, offer, lost);
-  return await openImage(imageFolder(store, current), current);
+  return await openSealed(store, current, work.signal);
 }
 
 type Known = { readonly offer: Offer | undefined; readonly entry: Entry | undefined };
@@ -79,12 +80,12 @@ async function ofVersion(
 ): Promise<Image> {
   const { store } = work.places;
   const known = entry?.versions[version];
-  const stored = await openWhole(store, known);
+  const stored = await openWhole(work, known);
   if (stored !== undefined) return stored;
   const offered = offer && versionOf(offer, version);
   if (offer !== undefined && offered !== undefined && (known ?? offered.digest) === offered.digest)
     return await pinned(work, offer, offered);
-  if (known !== undefined) return await openImage(imageFolder(store, known), known);
+  if (known !== undefined) return await openSealed(store, known, work.signal);
   const ofOffer = offer?.image.versions.map((one) => one.version) ?? [];
   throw await unknown(work, text, versionsHere([...versionsOf(entry), ...ofOffer]));
 }
@@ -93,7 +94,7 @@ async function ofVersion(
 async function pinned(work: Work, offer: Offer, version: CatalogueVersion): Promise<Image> {
   const what = `${offer.image.name}:${version.version}`;
   const { withdrawn } = version;
-  const stored = await openWhole(work.places.store, version.digest);
+  const stored = await openWhole(work, version.digest);
   if (withdrawn !== undefined && stored === undefined)
     throw new Fault("image-refused", `${what} is withdrawn: ${withdrawn}`);
   if (withdrawn !== undefined) work.onProgress(`image ${what} is withdrawn: ${withdrawn}`);
@@ -104,7 +105,7 @@ async function pinned(work: Work, offer: Offer, version: CatalogueVersion): Prom
 async function firstOf(work: Work, offer: Offer): Promise<Image> {
   const { store } = work.places;
   const { outcome, digest, says } = await bringUpToDate(work, offer);
-  if (digest !== undefined) return await openImage(imageFolder(store, digest), digest);
+  if (digest !== undefined) return await openSealed(store, digest, work.signal);
   // The host was full or at fault: another one, or a later attempt, may do better.
   const code = outcome === "skipped" ? "image-fetch-failed" : "image-refused";
   throw new Fault(code, `image ${offer.image.name}: ${says}`);
@@ -116,7 +117,7 @@ async function byDigest(work: Work, text: string, digest: string): Promise<Image
   const offer = await findOffer(work.places, name);
   const offered = offer?.image.versions.find((one) => one.digest === digest);
   if (offer !== undefined && offered !== undefined) return await pinned(work, offer, offered);
-  const stored = await openWhole(store, digest);
+  const stored = await openWhole(work, digest);
   if (stored === undefined)
     throw await unknown(work, text, "this digest is not in this host's store, or damaged there");
   const manifest = await readManifest(imageFolder(store, digest), digest);

@@ -2,17 +2,17 @@ import { existsSync } from "node:fs";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { imageFolder } from "./store/layout.ts";
-import { openImage } from "./store/manifest.ts";
 import { setAside } from "./store/removal.ts";
+import { openSealed } from "./store/seal.ts";
 import type { Work } from "./work.ts";
 
 /** Opens an image; undefined when there is none, or it is damaged: then it is made or fetched again. */
 export async function openWhole(
-  store: string,
+  { places, signal }: Work,
   digest: string | undefined,
 ): Promise<Image | undefined> {
   if (digest === undefined) return undefined;
-  return await openImage(imageFolder(store, digest), digest).catch((error: unknown) => {
+  return await openSealed(places.store, digest, signal).catch((error: unknown) => {
     if (Fault.from(error).code === "image-damaged") return undefined;
     throw error;
   });

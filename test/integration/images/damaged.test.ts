@@ -1,4 +1,4 @@
-import { chmod, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, readFile, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { verifyImage } from "#host/images/store/manifest.ts";
@@ -13,6 +13,20 @@ const silently = () => undefined;
 describe("a stored image", () => {
   test.each<[string, (image: Image) => Promise<void>]>([
     ["has another size", (image) => overwrite(kernelBoot(image).kernel, (text) => `${text}x`)],
+    [
+      "has another byte",
+      (image) => overwrite(kernelBoot(image).kernel, (text) => text.replace("toy", "tOy")),
+    ],
+    [
+      "was replaced by another of its length",
+      async (image) => {
+        const { kernel } = kernelBoot(image);
+        await writeFile(`${kernel}.new`, (await readFile(kernel, "utf8")).replace("toy", "tOy"));
+        const { atime, mtime } = await stat(kernel);
+        await utimes(`${kernel}.new`, atime, mtime);
+        await rename(`${kernel}.new`, kernel);
+      },
+    ],
     ["is gone", (image) => rm(kernelBoot(image).kernel)],
     ["is a link", (image) => linkInstead(kernelBoot(image).kernel)],
   ])("of which a file %s under a running host is set aside and built again", async (_, damage) => {
@@ -27,6 +41,33 @@ describe("a stored image", () => {
     lines.length = 0;
     expect(await toys.images.resolve("toy", (line) => lines.push(line), inTime())).toEqual(again);
     expect(lines).toEqual([]);
+  });
+
+  test("whose files were only touched is read once, and is the same image", async () => {
+    await using toys = await toyCatalogue();
+    await toys.recipe("toy");
+    const image = await toys.images.resolve("toy", silently, inTime());
+    const seal = join(toys.store, "facts", image.digest, "seal.json");
+    const before = await readFile(seal, "utf8");
+    await chmod(kernelBoot(image).kernel, 0o644);
+    const lines: string[] = [];
+    expect(await toys.images.resolve("toy", (line) => lines.push(line), inTime())).toEqual(image);
+    expect(lines).toEqual([]);
+    const after = await readFile(seal, "utf8");
+    expect(after).not.toBe(before);
+    expect(await toys.images.resolve("toy", silently, inTime())).toEqual(image);
+    expect(await readFile(seal, "utf8")).toBe(after);
+  });
+
+  test("whose seal is lost or damaged is sealed anew", async () => {
+    await using toys = await toyCatalogue();
+    await toys.recipe("toy");
+    const image = await toys.images.resolve("toy", silently, inTime());
+    const seal = join(toys.store, "facts", image.digest, "seal.json");
+    const before = await readFile(seal, "utf8");
+    await writeFile(seal, "{");
+    expect(await toys.images.resolve("toy", silently, inTime())).toEqual(image);
+    expect(await readFile(seal, "utf8")).toBe(before);
   });
 
   test("whose manifest was touched, or whose folder is gone, is built again", async () => {

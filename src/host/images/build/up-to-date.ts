@@ -3,7 +3,7 @@ import { type Entry, readEntry, withVersion, writeEntry } from "#host/images/sto
 import { noteOrigin } from "#host/images/store/facts.ts";
 import { holdImage } from "#host/images/store/holds.ts";
 import { imageFolder, lockName, sweepBuilds } from "#host/images/store/layout.ts";
-import { openImage } from "#host/images/store/manifest.ts";
+import { openSealed } from "#host/images/store/seal.ts";
 import { clearDamaged, openWhole } from "#host/images/whole-image.ts";
 import type { Work } from "#host/images/work.ts";
 import type { Image } from "#host/runner/ports.ts";
@@ -27,7 +27,7 @@ export async function upToDate(
   const tell = (line: string) => work.onProgress(`image ${name}: ${line}`);
   const find = async () =>
     work.freshness === "recipe"
-      ? await openWhole(store, await freshDigest(work.places, recipe))
+      ? await openWhole(work, await freshDigest(work.places, recipe))
       : undefined;
   const stored = await find();
   if (stored !== undefined) return stored;
@@ -57,7 +57,7 @@ async function rebuild(
     recipe.from === undefined ? undefined : await baseOf(work, recipe.from, { chain, scope });
   const packages = await packageVersions(recipe.packages ?? recipe.debs ?? [], tell, work.signal);
   const entry = await readEntry(store, recipe.name);
-  const current = await openWhole(store, entry?.current);
+  const current = await openWhole(work, entry?.current);
   if (entry !== undefined && current === undefined) await clearDamaged(work, entry.current, tell);
   const inputs = { recipe: recipe.hash, ...(base && { base: base.digest }), packages };
   if (work.freshness === "packages" && current && entry && isBuiltFrom(entry, inputs)) {
@@ -80,7 +80,7 @@ async function rebuild(
   const at = new Date().toISOString();
   await noteOrigin(store, digest, { kind: "recipe", by: recipe.folder, at });
   tell(`built in ${Math.round((performance.now() - startMs) / 100) / 10} s`);
-  return openImage(imageFolder(store, digest), digest);
+  return openSealed(store, digest, work.signal);
 }
 
 /** The image that another is built from, held while it is. */
@@ -103,7 +103,7 @@ async function baseOf(
     const entry = await readEntry(store, name);
     if (entry === undefined)
       throw await unknown(work, name, `recipe ${chain.at(-1)} begins with it`);
-    return await openImage(imageFolder(store, entry.current), entry.current);
+    return await openSealed(store, entry.current, work.signal);
   }
 }
 

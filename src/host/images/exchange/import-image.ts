@@ -16,6 +16,7 @@ import {
   type Manifest,
   parseManifest,
 } from "#host/images/store/manifest.ts";
+import { openSealed } from "#host/images/store/seal.ts";
 import { translated } from "#host/images/translated.ts";
 import { readRegularFile, UnreadableError } from "#lib/read-regular-file.ts";
 import { copyHashed } from "./copy-hashed.ts";
@@ -90,6 +91,7 @@ export async function importImage(
         );
       await writeFile(join(image, MANIFEST_NAME), text);
       await publish(store, image, digest);
+      await openSealed(store, digest, signal);
       await noteOrigin(store, digest, {
         kind: "import",
         by: source.path,

@@ -6,14 +6,14 @@ import { download } from "#host/images/fetch/download.ts";
 import { unpack } from "#host/images/fetch/unpack.ts";
 import { inspectDisk } from "#host/images/inspect/inspect-disk.ts";
 import { noteOrigin } from "#host/images/store/facts.ts";
-import { imageFolder, makeBuildFolder, publish } from "#host/images/store/layout.ts";
+import { makeBuildFolder, publish } from "#host/images/store/layout.ts";
 import {
   BOOT_NAMES,
   DISK_NAMES,
   encodeManifest,
   MANIFEST_NAME,
-  openImage,
 } from "#host/images/store/manifest.ts";
+import { openSealed } from "#host/images/store/seal.ts";
 import { openWhole } from "#host/images/whole-image.ts";
 import type { Work } from "#host/images/work.ts";
 import type { Image } from "#host/runner/ports.ts";
@@ -64,7 +64,7 @@ export async function obtain(
   const { places, onProgress, onBytes, signal } = work;
   const { store, limits = DEFAULT_LIMITS } = places;
   const { digest } = version;
-  const stored = await openWhole(store, digest);
+  const stored = await openWhole(work, digest);
   if (stored !== undefined) return stored;
   const parts = partsOf(version);
   checkLimits(`${image.name}:${version.version}`, version, parts, limits);
@@ -103,7 +103,7 @@ export async function obtain(
       by: `${catalogue} (${source.address})`,
       at: new Date().toISOString(),
     });
-    return await openImage(imageFolder(store, digest), digest);
+    return await openSealed(store, digest, work.signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -80,6 +80,11 @@ export async function noteSmoke(store: string, digest: string, smoke: Smoke): Pr
   await write(store, digest, NAMES.smoke, smoke);
 }
 
+/** Notes how an image's files are: see seal.ts. Never throws: without it they are merely read again. */
+export async function noteSeal(store: string, digest: string, seal: object): Promise<void> {
+  await write(store, digest, "seal.json", seal).catch(() => undefined);
+}
+
 /**
  * Notes that an image is used now. Never throws: no job fails because a disk is full or the store belongs to somebody else;
  * then the image merely looks older than it is.
