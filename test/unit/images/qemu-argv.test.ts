@@ -4,13 +4,15 @@ import { expect, test } from "vitest";
 import { ROOT } from "#test/kit/house.ts";
 
 /**
- * What a guest has written begins as it likes, so QEMU's programs are never left to guess what a file is, and machines'
- * disks are never given to them at all (CVE-2014-3641, CVE-2026-24708).
+ * What a guest has written begins as it likes, so QEMU's programs are never left to guess what a file is (CVE-2014-3641, CVE-2026-24708),
+ * and machines' disks are never given to them, but for one: the disk that a derived image is made of, whose header is checked before.
  */
 const PROGRAM = /\bqemu-(?:img|io|nbd|storage-daemon)\b/;
 
 /** The files of the source that may name such a program, and what they have to do with it. */
 const NAMING: Readonly<Record<string, string>> = {
+  "src/host/images/build/flatten.ts": "makes an image of a stopped machine's disk",
+  "src/host/images/build/preconditions.ts": "looks whether it is installed",
   "src/host/doctor/tools.ts": "looks whether it is installed",
   "src/host/images/inspect/inspect-disk.ts": "speaks of its answers",
   "src/host/images/inspect/confined.ts": "explains a limit",
@@ -40,7 +42,9 @@ test("no other file of the source names a program that opens disks", () => {
 });
 
 test("every call of the source says the format, and is about the file that is judged", () => {
-  const calls = Object.keys(NAMING).flatMap(callsIn);
+  const [flatten, ...calls] = Object.keys(NAMING).flatMap(callsIn);
+  expect(flatten).toContain('"convert", "-q", "-f", "qcow2", "-O", "qcow2", overlay, target]');
+  expect(textOf("src/host/images/build/flatten.ts")).toContain("checkOverlay(overlay, base.disk)");
   expect(calls).toHaveLength(2);
   for (const call of calls) expect(call).toMatch(/"-f", (?:format|"qcow2"), "--", JUDGED\]/);
 });
