@@ -34,6 +34,7 @@ export async function makeParts(
     writeSeed(
       folder,
       {
+        kind: image.seed,
         name: "bench",
         login: image.login,
         clientPublicKey: keys.client.publicKey,

@@ -23,6 +23,7 @@ export async function realOrder(
   const seedPath = await writeSeed(
     paper.folder,
     {
+      kind: image.seed,
       name: paper.name,
       login: image.login,
       clientPublicKey: client.publicKey,

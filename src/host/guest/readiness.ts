@@ -57,7 +57,7 @@ export const REQUIREMENTS = [
     name: "guest settled",
     deadline: "settledSeconds",
     code: "guest-not-settled",
-    hint: "the image must make /run/testbed-settled when its start-up is over",
+    hint: "the image must make /run/testbed-settled when its start-up is over; with seed 'cloud-init' its cloud-init must come to its end",
   },
 ] as const satisfies readonly {
   name: string;

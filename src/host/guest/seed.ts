@@ -1,7 +1,9 @@
 import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { run, SpawnError } from "#lib/spawn.ts";
+import { curfew, runnerFolderOf, sayWhenSettled } from "./boot-commands.ts";
 
 /**
  * The seed: what a fresh machine learns before anybody talks to it. A NoCloud data source
@@ -10,6 +12,8 @@ import { run, SpawnError } from "#lib/spawn.ts";
  * block scalars with an indent of four, so that an image without cloud-init can read it with a few lines of awk.
  */
 export type Seed = {
+  /** Of an image made for testbed, or of a distribution's as it comes: the latter is told more, and keeps its own users. */
+  readonly kind: Image["seed"];
   /** Host name and instance id; only `a-z`, `0-9` and `-`. */
   readonly name: string;
   readonly login: string;
@@ -40,37 +44,40 @@ export function userData(seed: Seed): string {
     "  ed25519_private: |",
     ...hostKey,
     `  ed25519_public: ${seed.hostPublicKey}`,
-    "disable_root: false",
+    ...opensRoot(seed),
     "users:",
+    ...ownUsers(seed),
     `  - name: ${seed.login}`,
     // sshd refuses a locked account even with the right key when it does not use PAM (sshd_config(5), UsePAM).
     "    lock_passwd: false",
     "    ssh_authorized_keys:",
     `      - ${seed.clientPublicKey}`,
     "ssh_pwauth: false",
-    ...(seed.curfewSeconds === undefined ? [] : ["bootcmd:", `  - ${curfew(seed.curfewSeconds)}`]),
+    ...bootCommands(seed),
     "",
   ].join("\n");
 }
 
+/** A distribution's images refuse root with a message, which is as they mean it unless root is who we log in as. */
+function opensRoot({ kind, login }: Seed): readonly string[] {
+  return kind === "nocloud" || login === "root" ? ["disable_root: false"] : [];
+}
+
 /**
- * Shell, on one line, that an image runs as root while it starts and that leaves one sleeping process behind. It outlives
- * whoever started it: out of the reach of a service manager that cleans up behind a unit, and of the kernel when it looks
- * for something to kill. What ends the guest needs no new process, since the job may have used up all of them; `poweroff`
- * is for a kernel without that (https://docs.kernel.org/admin-guide/sysrq.html). Counted from the kernel's start.
+ * The user that a distribution's image is configured to make. When that is the login, cloud-init makes one user of both, with the
+ * distribution's shell, groups and sudo, and our key.
  */
-function curfew(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  if (!Number.isSafeInteger(whole) || whole < 1) throw new TypeError("no curfew is that short");
-  return [
-    "setsid sh -c 'echo $$ >/sys/fs/cgroup/cgroup.procs",
-    "echo -1000 >/proc/$$/oom_score_adj",
-    "read -r up _ </proc/uptime",
-    `sleep $((${whole} - \${up%.*}))`,
-    "echo o >/proc/sysrq-trigger",
-    "sleep 9",
-    "poweroff -f' </dev/null >/dev/null 2>&1 &",
-  ].join("; ");
+function ownUsers({ kind }: Seed): readonly string[] {
+  return kind === "cloud-init" ? ["  - default"] : [];
+}
+
+function bootCommands({ kind, login, curfewSeconds }: Seed): readonly string[] {
+  const commands = [
+    ...(curfewSeconds === undefined ? [] : [curfew(curfewSeconds)]),
+    ...(kind === "cloud-init" && login !== "root" ? [runnerFolderOf(login)] : []),
+    ...(kind === "cloud-init" ? [sayWhenSettled()] : []),
+  ];
+  return commands.length === 0 ? [] : ["bootcmd:", ...commands.map((command) => `  - ${command}`)];
 }
 
 /** The text of meta-data. */

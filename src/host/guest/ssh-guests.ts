@@ -32,10 +32,11 @@ export class SshGuests implements Guests {
     signal.throwIfAborted();
     const client = makeKeyPair();
     const host = makeKeyPair();
-    const { login } = order.image;
+    const { login, seed } = order.image;
     const seedPath = await writeSeed(
       order.folder,
       {
+        kind: seed,
         name: order.name,
         login,
         clientPublicKey: client.publicKey,
