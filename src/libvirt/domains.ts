@@ -18,6 +18,8 @@ export type UndefineOptions = CallOptions & {
   readonly managedSave?: boolean;
   readonly snapshotsMetadata?: boolean;
   readonly nvram?: boolean;
+  /** Instead: leaves the firmware's variables as the file that they are. */
+  readonly keepNvram?: boolean;
 };
 
 /** Libvirt's calls about which domains there are and what they are. */
@@ -38,7 +40,15 @@ export function domainCalls(connection: Connection) {
     undefine: async (domain: DomainRef, o?: UndefineOptions): Promise<void> =>
       await connection.call(
         PROCEDURE.domainUndefineFlags,
-        { domain, flags: flags([o?.managedSave, 1], [o?.snapshotsMetadata, 2], [o?.nvram, 4]) },
+        {
+          domain,
+          flags: flags(
+            [o?.managedSave, 1],
+            [o?.snapshotsMetadata, 2],
+            [o?.nvram, 4],
+            [o?.keepNvram, 8],
+          ),
+        },
         o,
       ),
 

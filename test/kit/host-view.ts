@@ -24,6 +24,7 @@ export async function hostView(folder: string, changes: Partial<HostView> = {}):
     virtlogdSocket: join(folder, "virtlogd-sock"),
     kvmDevice: join(folder, "kvm"),
     procFolder: join(folder, "proc"),
+    firmware: { files: [join(folder, "CODE.fd"), join(folder, "VARS.fd")], debianPackage: "ovmf" },
     programFolders: [join(folder, "bin")],
     hasSystemd: false,
     setupFolder: "/opt/testbed/setup",

@@ -121,7 +121,7 @@ export class OwnLibvirt implements AsyncDisposable {
     if (!(await this.#answers())) await this.begin();
     for (const name of lines(await this.virsh("list", "--all", "--name"))) {
       await this.virsh("destroy", name).catch(() => undefined);
-      await this.virsh("undefine", name).catch(() => undefined);
+      await this.virsh("undefine", "--keep-nvram", name).catch(() => undefined);
     }
     // dnsmasq and the bridge of a network would outlive libvirtd.
     for (const name of lines(await this.virsh("net-list", "--name")))

@@ -2,6 +2,7 @@ import { access } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config } from "#config/config.ts";
 import type { HostView, LibvirtAnswer } from "#host/doctor/host-view.ts";
+import { FIRMWARES, type Firmwares } from "#host/hypervisor/firmware.ts";
 import { qemuUser } from "#host/hypervisor/qemu-reach.ts";
 import { fromXml } from "#host/hypervisor/xml.ts";
 import { readFinding } from "#host/runner/settle-acceleration.ts";
@@ -29,6 +30,7 @@ export async function thisHost(config: Config): Promise<HostView & AsyncDisposab
     virtlogdSocket: join(dirname(sockets[0] ?? "/run/libvirt/libvirt-sock"), "virtlogd-sock"),
     kvmDevice: "/dev/kvm",
     procFolder: "/proc",
+    firmware: firmwareHere(),
     programFolders: PROGRAM_FOLDERS,
     // sd_booted(3) looks at the same folder.
     hasSystemd: await exists("/run/systemd/system"),
@@ -39,6 +41,19 @@ export async function thisHost(config: Config): Promise<HostView & AsyncDisposab
       await readFinding({ state: { path: config.stateFolder, installation: "" } }),
     [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
   };
+}
+
+/** Node.js's words for the architectures that machines are made for (https://nodejs.org/api/process.html#processarch). */
+const ARCHITECTURES: Readonly<Record<string, keyof Firmwares>> = {
+  x64: "x86_64",
+  arm64: "aarch64",
+};
+
+function firmwareHere(): HostView["firmware"] {
+  const architecture = ARCHITECTURES[process.arch];
+  if (architecture === undefined) return undefined;
+  const { code, variables, debianPackage } = FIRMWARES[architecture];
+  return { files: [code, variables], debianPackage };
 }
 
 async function ask(connected: () => Promise<Libvirt>, signal: AbortSignal): Promise<LibvirtAnswer> {

@@ -17,6 +17,19 @@ export async function checkImageTools(view: HostView): Promise<Finding> {
   return missing === undefined ? ok(names(TOOLS.image)) : warning(missing.found, missing.mend);
 }
 
+/** The firmware of machines that boot as hardware does; images with a kernel beside their disk work without it. */
+export async function checkFirmware({ firmware }: HostView): Promise<Finding> {
+  if (firmware === undefined) return warning("no machine is made for this architecture");
+  const looks = firmware.files.map((file) => access(file, constants.R_OK));
+  const at = (await Promise.allSettled(looks)).findIndex(({ status }) => status === "rejected");
+  const [missing] = firmware.files.slice(at < 0 ? firmware.files.length : at);
+  if (missing === undefined) return ok(firmware.files.join(", "));
+  return warning(
+    `there is no ${missing}: no image of a distribution boots`,
+    `apt-get install ${firmware.debianPackage}`,
+  );
+}
+
 async function missingOf(
   tools: Readonly<Record<string, string>>,
   { programFolders }: HostView,

@@ -2,7 +2,7 @@ import { checkAcceleration, checkKvmDevice } from "./check-kvm.ts";
 import { checkAnswer, checkQemu, checkSocket, checkVirtlogd } from "./check-libvirt.ts";
 import { checkForwarding, checkIpv6, checkNftables, checkUser } from "./check-network.ts";
 import { checkDisk, checkMemory, checkStateFolder } from "./check-room.ts";
-import { checkImageTools, checkRunTools } from "./check-tools.ts";
+import { checkFirmware, checkImageTools, checkRunTools } from "./check-tools.ts";
 import type { Check } from "./examine.ts";
 
 /** A look at files or a socket of this host. */
@@ -21,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   { name: "KVM device", deadlineMs: LIBVIRT_MS, look: checkKvmDevice },
   { name: "acceleration", deadlineMs: QUICK_MS, look: checkAcceleration },
   { name: "tools for machines", deadlineMs: QUICK_MS, look: checkRunTools },
+  { name: "UEFI", deadlineMs: QUICK_MS, look: checkFirmware },
   { name: "tools for images", deadlineMs: QUICK_MS, look: checkImageTools },
   { name: "state folder", deadlineMs: LIBVIRT_MS, look: checkStateFolder },
   { name: "disk space", deadlineMs: QUICK_MS, look: checkDisk },

@@ -22,6 +22,10 @@ export type HostView = {
   readonly kvmDevice: string;
   /** `/proc`. */
   readonly procFolder: string;
+  /** What machines that boot by UEFI need; undefined on an architecture that no machine is made for. */
+  readonly firmware:
+    | { readonly files: readonly string[]; readonly debianPackage: string }
+    | undefined;
   /** Where programs are searched. */
   readonly programFolders: readonly string[];
   /** True where systemd runs this host. */

@@ -14,6 +14,8 @@ export const TOOLS = {
     busybox: "busybox-static",
     cpio: "cpio",
     mke2fs: "e2fsprogs",
+    sfdisk: "fdisk",
+    mformat: "mtools",
     lz4: "lz4",
     zstd: "zstd",
     xz: "xz-utils",

@@ -1,5 +1,6 @@
-import type { Boot, MachineOrder } from "#host/runner/ports.ts";
+import type { MachineOrder } from "#host/runner/ports.ts";
 import { machineUuid } from "#job/machine-name.ts";
+import { FIRMWARES, variablesPath } from "./firmware.ts";
 import { machineOwnership } from "./ownership.ts";
 import type { QemuUser } from "./qemu-reach.ts";
 import { GUEST_MAC } from "./slot-network.ts";
@@ -31,13 +32,12 @@ export function domainXml(
       memory: { "@unit": "MiB", "#text": order.memoryMiB },
       vcpu: order.cpus,
       os: {
-        ...firmwareOf(image.boot),
         type: {
           "@arch": image.architecture,
           "@machine": MACHINE_TYPE[image.architecture],
           "#text": "hvm",
         },
-        ...kernelOf(image.boot),
+        ...wayIn(order),
       },
       features: { acpi: "", ...(image.architecture === "x86_64" ? { apic: "" } : {}) },
       cpu: { "@mode": order.acceleration === "kvm" ? "host-passthrough" : "maximum" },
@@ -53,13 +53,14 @@ export function domainXml(
   });
 }
 
-function firmwareOf(boot: Boot): XmlNode {
-  return boot.kind === "uefi" ? { "@firmware": "efi" } : {};
-}
-
-function kernelOf(boot: Boot): XmlNode {
-  if (boot.kind === "uefi") return {};
-  return { kernel: boot.kernel, initrd: boot.initrd, cmdline: boot.commandLine };
+function wayIn({ folder, image: { architecture, boot } }: MachineOrder): XmlNode {
+  if (boot.kind === "kernel")
+    return { kernel: boot.kernel, initrd: boot.initrd, cmdline: boot.commandLine };
+  // Named by path: libvirt's own choice of firmware keeps the variables in a folder of its own, where they would stay behind.
+  return {
+    loader: { "@readonly": "yes", "@type": "pflash", "#text": FIRMWARES[architecture].code },
+    nvram: variablesPath(folder),
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import { attachCard } from "./attach-card.ts";
 import { LibvirtConnections } from "./connections.ts";
 import { domainXml } from "./domain-xml.ts";
 import { findRun, isOursNow } from "./find-run.ts";
+import { readyFirmware } from "./firmware.ts";
 import { translating } from "./libvirt-fault.ts";
 import { LibvirtMachine, type MachineParts } from "./libvirt-machine.ts";
 import { LiveMachines } from "./live-machines.ts";
@@ -154,7 +155,7 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
     return machine;
   }
 
-  /** Makes sure that QEMU's user reaches the machine's files, and gives it disk and seed, if we may. */
+  /** Makes sure that QEMU's user reaches the machine's files, and gives it those that are the machine's own, if we may. */
   async #handOver(
     libvirt: Libvirt,
     order: MachineOrder,
@@ -164,11 +165,12 @@ export class LibvirtHypervisor implements Hypervisor, AsyncDisposable {
       this.#qemuUser = undefined;
       throw error;
     });
-    const user = await this.#qemuUser;
+    const [user, variables] = await Promise.all([this.#qemuUser, readyFirmware(order)]);
     if (user === undefined) return undefined;
     await checkReach(order, user);
     const owner = await withDeviceGroup(user, order.acceleration);
-    return (await giveAway([order.diskPath, order.seedPath], owner)) ? owner : undefined;
+    const own = [order.diskPath, order.seedPath, ...(variables === undefined ? [] : [variables])];
+    return (await giveAway(own, owner)) ? owner : undefined;
   }
 }
 

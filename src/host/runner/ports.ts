@@ -126,7 +126,8 @@ export interface Hypervisor {
 
   /**
    * Makes the slot's network if needed, closes its host side, defines and starts the machine. On a throw nothing of the
-   * machine is left in libvirt, unless libvirt itself went away for longer than half a minute. Throws machine-refused, network-unavailable, host-path-closed, libvirt-unreachable.
+   * machine is left in libvirt, unless libvirt itself went away for longer than half a minute. Throws machine-refused, network-unavailable, host-path-closed,
+   * host-tool-missing, host-disk-full, libvirt-unreachable.
    */
   boot(order: MachineOrder, signal: AbortSignal): Promise<Machine>;
 

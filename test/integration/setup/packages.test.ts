@@ -59,7 +59,8 @@ test("when all is there nothing is asked of apt-get", async () => {
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "")
     .join("\n")
-    .replace("@QEMU", "qemu-system-x86\nqemu-system-arm");
+    .replace("@QEMU", "qemu-system-x86\nqemu-system-arm")
+    .replace("@UEFI", "ovmf\nqemu-efi-aarch64");
   const { stdout, asked } = await onPaperDebian({ installed, aptFails: "false" }, ["run"]);
   expect(asked).toBe("");
   expect(stdout).toBe(`setup: all ${LISTED} Debian packages are installed\n`);

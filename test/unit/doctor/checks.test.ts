@@ -6,7 +6,7 @@ import { checkAcceleration, checkKvmDevice } from "#host/doctor/check-kvm.ts";
 import { checkAnswer, checkQemu, checkSocket, checkVirtlogd } from "#host/doctor/check-libvirt.ts";
 import { checkForwarding, checkIpv6, checkUser } from "#host/doctor/check-network.ts";
 import { checkMemory, checkStateFolder } from "#host/doctor/check-room.ts";
-import { checkImageTools, checkRunTools } from "#host/doctor/check-tools.ts";
+import { checkFirmware, checkImageTools, checkRunTools } from "#host/doctor/check-tools.ts";
 import { TOOLS } from "#host/doctor/tools.ts";
 import { hostView, setProc } from "#test/kit/host-view.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
@@ -143,6 +143,19 @@ test("missing tools are named with the packages that have them", async () => {
     found: "not installed: busybox, mke2fs",
     mend: "apt-get install busybox-static e2fsprogs",
   });
+});
+
+test("missing firmware is a warning with the package that has it: other images work", async () => {
+  const view = await hostView(folder);
+  await writeFile(join(folder, "CODE.fd"), "");
+  expect(await checkFirmware(view)).toEqual({
+    mark: "warning",
+    found: `there is no ${join(folder, "VARS.fd")}: no image of a distribution boots`,
+    mend: "apt-get install ovmf",
+  });
+  await writeFile(join(folder, "VARS.fd"), "");
+  expect(await checkFirmware(view)).toMatchObject({ mark: "ok" });
+  expect(await checkFirmware({ ...view, firmware: undefined })).toMatchObject({ mark: "warning" });
 });
 
 test("a state folder behind a closed one is a problem that names the closed one", async () => {

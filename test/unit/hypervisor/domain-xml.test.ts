@@ -22,6 +22,33 @@ test("values from outside stay values: markup in them adds no element", async ()
   expect(domain.at("devices").all("hostdev")).toEqual([]);
 });
 
+test("a machine that boots by UEFI has its host's firmware, read-only, variables in its own folder, and no kernel", async () => {
+  const plain = await order();
+  const boot = { kind: "uefi" } as const;
+  for (const [architecture, code] of [
+    ["x86_64", "/usr/share/OVMF/OVMF_CODE_4M.fd"],
+    ["aarch64", "/usr/share/AAVMF/AAVMF_CODE.fd"],
+  ] as const) {
+    const image = { ...plain.image, architecture, boot };
+    const os = fromXml(domainXml({ ...plain, image }, "net", undefined)).at("domain", "os");
+    const loader = os.at("loader");
+    expect([loader.text, loader.attribute("readonly"), loader.attribute("type")]).toEqual([
+      code,
+      "yes",
+      "pflash",
+    ]);
+    expect(os.at("nvram").text).toBe(`${plain.folder}/nvram.fd`);
+    expect(os.attribute("firmware")).toBeUndefined();
+    expect([...os.all("kernel"), ...os.all("initrd"), ...os.all("cmdline")]).toEqual([]);
+  }
+});
+
+test("a machine whose kernel lies beside its disk has no firmware but QEMU's own", async () => {
+  const os = fromXml(domainXml(await order(), "net", undefined)).at("domain", "os");
+  expect(os.at("kernel").text).toBe("/images/paper/kernel");
+  expect([...os.all("loader"), ...os.all("nvram")]).toEqual([]);
+});
+
 test("a control character is refused, not written", async () => {
   const plain = await order();
   const image = { ...plain.image, boot: { ...plain.image.boot, commandLine: "a\u0000b" } };
