@@ -23,28 +23,8 @@ for package in $PACKAGES; do
   esac
 done
 
-echo "stage: package sources"
-# The sources of this host that are Debian's own, mirrors included (apt-get(8), indextargets).
-sources() {
-  apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-    sed -n 's/^Debian \([^ ]* bookworm\(-updates\|-security\)\? [^ ]*\)$/deb \1/p' | sort -u
-}
-sources > "$scratch/sources.list"
-if [ ! -s "$scratch/sources.list" ]; then
-  apt-get -q update
-  sources > "$scratch/sources.list"
-fi
-[ -s "$scratch/sources.list" ] || { echo "this host has no package sources of Debian 12" >&2; exit 1; }
-
-echo "stage: install packages"
+sh "$recipe/debian-root.sh" "$scratch" "${installed#,}"
 root=$scratch/root
-# Manuals and translations only make the image larger. Nothing here has to survive a crash of this host, so no fsyncs.
-mmdebstrap --quiet --variant=minbase --include="${installed#,}" \
-  --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
-  --dpkgopt=force-unsafe-io \
-  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-  bookworm "$root" "$scratch/sources.list"
 
 echo "stage: kernel"
 mkdir "$scratch/debs" "$scratch/unpacked"
@@ -68,13 +48,6 @@ sh "$recipe/pack-initrd.sh" "$recipe" . "lib/modules/$version/kernel" "$scratch/
 
 echo "stage: settings"
 cp -R "$recipe/root/." "$root/"
-# The mirror is this host's; the keys are those that Debian's own package brings.
-cp "$scratch/sources.list" "$root/etc/apt/sources.list"
-rm -f "$root"/etc/apt/sources.list.d/* "$root"/etc/ssh/ssh_host_* "$root/etc/hostname" "$root/etc/resolv.conf"
-ln -s /run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
-# Empty, not missing: every machine makes its own id, and none thinks that it is a first boot to be asked about
-# (machine-id(5)).
-: > "$root/etc/machine-id"
 chroot "$root" systemctl -q enable systemd-networkd systemd-resolved testbed-settled.service
 # What a machine that lives for minutes has no use for.
 chroot "$root" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \

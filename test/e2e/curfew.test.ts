@@ -2,16 +2,14 @@ import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
-import { openHostSide } from "#host/hypervisor/firewall.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
-import { slotNetwork } from "#host/hypervisor/slot-network.ts";
 import type { Access, Image, Machine } from "#host/runner/ports.ts";
-import { connectLibvirt } from "#libvirt/client.ts";
 import { step } from "#test/contract/guests.contract.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { TEST_STATE } from "#test/kit/house.ts";
 import { machineOrder } from "#test/kit/orders.ts";
 import { realImages } from "#test/kit/real-images.ts";
+import { forgetNetwork } from "#test/kit/slot-networks.ts";
 
 /** No daemon has it: nobody else looks after its machines. */
 const INSTALLATION = "c0f1f3e0".repeat(4);
@@ -39,7 +37,7 @@ async function machines() {
     const access = await guests.prepare({ ...paper, image, curfewSeconds }, inTime());
     const { memoryMiBMin: memoryMiB } = image;
     const order = { ...paper, image, memoryMiB, seedPath: access.seedPath };
-    scope.defer(() => forgetNetwork(slot));
+    scope.defer(() => forgetNetwork(INSTALLATION, slot));
     const machine = scope.use(await hypervisor.boot(order, inTime()));
     return { machine, access, image };
   };
@@ -49,16 +47,6 @@ async function machines() {
 }
 
 type Booted = { machine: Machine; access: Access; image: Image };
-
-async function forgetNetwork(slot: number): Promise<void> {
-  await using libvirt = await connectLibvirt(URI);
-  const network = await libvirt.networks.lookupByName(slotNetwork(INSTALLATION, slot, 0).name);
-  if (network !== undefined) {
-    await libvirt.networks.destroy(network);
-    await libvirt.networks.undefine(network);
-  }
-  await openHostSide(INSTALLATION);
-}
 
 const secondsSince = (machine: Machine) => (performance.now() - machine.startedAtMs) / 1000;
 

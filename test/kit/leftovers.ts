@@ -13,20 +13,25 @@ export async function machinePrefix(state = TEST_STATE): Promise<string> {
   return `testbed-${installation.slice(0, 8)}-`;
 }
 
-/** What an installation has standing on this host: machines in libvirt, folders, QEMU processes. */
+/** Where libvirt keeps firmware variables of which nobody said where else. */
+const NVRAM = "/var/lib/libvirt/qemu/nvram";
+
+/** What an installation has standing on this host: machines in libvirt, firmware variables, folders, QEMU processes. */
 export async function leftovers(
   state = TEST_STATE,
   libvirt = "qemu:///system",
 ): Promise<readonly string[]> {
   const prefix = await machinePrefix(state);
-  const [domains, folders, processes] = await Promise.all([
+  const [domains, folders, variables, processes] = await Promise.all([
     call("virsh", ["-c", libvirt, "list", "--all", "--name"]),
     readdir(join(state, "machines")).catch(() => []),
+    readdir(NVRAM).catch(() => []),
     call("ps", ["-eo", "args"]),
   ]);
   return [
     ...domains.stdout.split("\n").filter((name) => name.startsWith(prefix)),
     ...folders,
+    ...variables.filter((name) => name.startsWith(prefix)),
     ...processes.stdout
       .split("\n")
       .filter((line) => line.startsWith("/usr/bin/qemu") && line.includes(prefix)),

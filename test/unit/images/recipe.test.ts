@@ -17,7 +17,12 @@ async function writeRecipe(catalogue: string, name: string, yaml: string): Promi
 
 describe("the recipes that ship", () => {
   test("are micro, debian-12 and the drill", async () => {
-    expect(await recipeNames([SHIPPED])).toEqual(["debian-12", "micro", "unbootable"]);
+    expect(await recipeNames([SHIPPED])).toEqual([
+      "debian-12",
+      "debian-12-uefi",
+      "micro",
+      "unbootable",
+    ]);
   });
 
   test.each([SHIPPED, FIXTURE_IMAGES, EXAMPLE_IMAGES])("can all be read: %s", async (catalogue) => {
