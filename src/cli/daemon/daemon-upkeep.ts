@@ -40,12 +40,13 @@ type Host = Pick<Daemon, "sweep" | "checkHealth" | "atWork">;
 /** What lies in the state folder beside what the host's own rooms put there: the socket, and the folder of a service inside. */
 const OTHERS = [LOCAL_SOCKET, "service"] as const;
 
-/** The host whose state folder this is, kept in order until it is disposed. */
+/** The host whose state folder this is, kept in order until it is disposed. `more` are chores beside those of the state folder. */
 export function keepHostInOrder(
   daemon: Host,
   folder: StateFolder,
   config: UpkeepConfig,
   log: Log,
+  more: readonly Chore[] = [],
 ): HostUpkeep {
   const { path } = folder;
   const disk = {
@@ -57,7 +58,7 @@ export function keepHostInOrder(
   const evidence = openEvidence(path);
   const spool = new Spool(evidence);
   const rooms = { disk, evidence, spool, state: openStateCheck(folder, OTHERS) };
-  const caretaker = new Caretaker(choresOf(daemon, rooms, config), log);
+  const caretaker = new Caretaker([...choresOf(daemon, rooms, config), ...more], log);
   return {
     numbers: async () => ({
       chores: caretaker.numbers,

@@ -11,6 +11,7 @@ import { Daemon } from "#host/daemon/daemon.ts";
 import type { DaemonStatus } from "#host/daemon/daemon-status.ts";
 import { Quarantine } from "#host/daemon/quarantine.ts";
 import { recoverStore } from "#host/images/store/recover.ts";
+import type { TrialOutcome, TryOut } from "#host/runner/ports.ts";
 import { STATE_NAMES } from "#host/runner/state-folder.ts";
 import { openAttemptBook } from "#host/state/attempt-folders.ts";
 import { openDrainFlag } from "#host/state/drain-flag.ts";
@@ -24,6 +25,8 @@ import { daemonMetrics } from "./daemon-metrics.ts";
 import type { DaemonSettings, ServiceToUse } from "./daemon-settings.ts";
 import { keepHostInOrder } from "./daemon-upkeep.ts";
 import { openEmbeddedService, type ServiceInUse } from "./embedded-service.ts";
+import { imageHandlers } from "./image-desk.ts";
+import { imagesChore } from "./images-chore.ts";
 
 const LIST_MS = 30_000;
 
@@ -49,7 +52,12 @@ export async function openDaemon(
   { log, scope, notifier }: Household,
 ): Promise<Started> {
   const { host, config } = settings;
-  const house = scope.use(await openHouse(settings.house));
+  // Images are tried out in the room that attempts leave; until there is a daemon there is none.
+  const trial = async (): Promise<TrialOutcome> => ({ kind: "skipped", why: "it is starting" });
+  const machines: { tryOut: TryOut } = { tryOut: trial };
+  const house = scope.use(
+    await openHouse(settings.house, { tryOut: (...asked) => machines.tryOut(...asked) }),
+  );
   const { path } = house.state;
   log.info("opening", { host, state: path });
   scope.use(takeDaemonLock(path));
@@ -80,10 +88,14 @@ export async function openDaemon(
     quarantine: await openQuarantine(path, config, log),
     healthImage: HEALTH_IMAGE,
   });
-  const upkeep = scope.use(keepHostInOrder(daemon, house.state, config, log));
+  machines.tryOut = (...asked) => daemon.tryOut(...asked);
+  const ofImages = imagesChore(house, house.imagesConfig, log);
+  const more = ofImages === undefined ? [] : [ofImages];
+  const upkeep = scope.use(keepHostInOrder(daemon, house.state, config, log, more));
   const metrics = async () =>
     daemonMetrics({ version, daemon: await daemon.numbers(), upkeep: await upkeep.numbers() });
-  const handlers = { ...localHandlers(daemon, house), metrics };
+  const ofDesk = imageHandlers(house, house.imagesConfig, log);
+  const handlers = { ...localHandlers(daemon, house), ...ofDesk, metrics };
   scope.use(await openLocalApi(join(path, LOCAL_SOCKET), handlers));
   const stop = new AbortController();
   const working = daemon.run(stop.signal);
@@ -178,6 +190,5 @@ function localHandlers(daemon: Daemon, house: OpenHouse) {
     machines: async () => ({
       machines: await listMachines(house.state, house.hypervisor, AbortSignal.timeout(LIST_MS)),
     }),
-    images: async () => ({ images: await house.images.offered() }),
   };
 }

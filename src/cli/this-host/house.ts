@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { UsageError } from "#cli/exit-code.ts";
 import type { Config } from "#config/config.ts";
+import type { ImagesConfig } from "#config/images-config.ts";
 import { SshGuests } from "#host/guest/ssh-guests.ts";
 import { LibvirtHypervisor } from "#host/hypervisor/libvirt-hypervisor.ts";
 import type { ImagePlaces } from "#host/images/image-places.ts";
@@ -17,13 +18,17 @@ import {
 } from "#host/runner/state-folder.ts";
 import { tryOut } from "#host/runner/try-out.ts";
 import { Fault } from "#job/fault.ts";
-import { readImagesSettings } from "./images-settings.ts";
+import { type ImagesSettings, readImagesSettings } from "./images-settings.ts";
 
 /** The recipes that ship with testbed. */
 const SHIPPED_IMAGES = new URL("../../../images", import.meta.url).pathname;
 
 /** Every room of the host, built from configuration. Disposing closes the connections to libvirt. */
-export type OpenHouse = House & { readonly images: LocalImages } & AsyncDisposable;
+export type OpenHouse = House & {
+  readonly images: LocalImages;
+  readonly places: ImagePlaces;
+  readonly imagesConfig: ImagesConfig;
+} & AsyncDisposable;
 
 /**
  * Opens the house: makes the state folder when it is missing, and connects to nothing yet. `machines` are asked for instead
@@ -37,23 +42,34 @@ export async function openHouse(
   const hypervisor = new LibvirtHypervisor(config.libvirtUri);
   const guests = new SshGuests();
   const { acceleration } = config;
-  const images: LocalImages = localImages(await placesOf(config, state), {
+  const settings = await readImagesSettings(config.imagesFile);
+  const places = placesOf(config, state, settings);
+  const images: LocalImages = localImages(places, {
     derive: (order, signal) => deriveDisk(house, acceleration, order, signal),
     tryOut: (image, onProgress, signal) => tryOut(house, acceleration, image, onProgress, signal),
     ...machines,
   });
   const house = { state, hypervisor, images, guests };
-  return { ...house, [Symbol.asyncDispose]: () => hypervisor[Symbol.asyncDispose]() };
+  return {
+    ...house,
+    places,
+    imagesConfig: settings.config,
+    [Symbol.asyncDispose]: () => hypervisor[Symbol.asyncDispose](),
+  };
 }
 
 /** The images of this host alone, for commands that need nothing else of it. Throws like `openHouse`. */
 export async function openCatalogue(config: Config): Promise<ImagePlaces> {
-  return await placesOf(config, await openState(config.stateFolder));
+  const settings = await readImagesSettings(config.imagesFile);
+  return placesOf(config, await openState(config.stateFolder), settings);
 }
 
-async function placesOf(config: Config, state: StateFolder): Promise<ImagePlaces> {
-  const { config: settings, sources } = await readImagesSettings(config.imagesFile);
-  const { download, disk } = settings.limits;
+function placesOf(
+  config: Config,
+  state: StateFolder,
+  { config: { limits }, sources }: ImagesSettings,
+): ImagePlaces {
+  const { download, disk } = limits;
   const diskOf = (machine: string) => join(machineFolder(state, machine), MACHINE_FILES.disk);
   return {
     store: join(state.path, STATE_NAMES.images),

@@ -6,10 +6,18 @@ import { LOCAL_ROUTES, type LocalRouteName } from "./local-routes.ts";
 const BODY_BYTES_MAX = 16 * 1024;
 const REQUEST_MS = 10_000;
 
-/** What answers the local routes, with JSON or with text; what it throws is the daemon's fault and told as 500. */
+/**
+ * What answers the local routes, with JSON or with text; `signal` aborts when who asked hangs up. A `NotAsAsked` that it throws is told as
+ * 422, and anything else is the daemon's fault, told as 500.
+ */
 export type LocalHandlers = Readonly<
-  Record<LocalRouteName, (body: never) => Promise<object | string>>
+  Record<LocalRouteName, (body: never, signal: AbortSignal) => Promise<object | string>>
 >;
+
+/** What was asked for cannot be, as things are. */
+export class NotAsAsked extends Error {
+  override readonly name = "NotAsAsked";
+}
 
 /**
  * The daemon's API on this host: HTTP and JSON on a Unix socket of mode 0660, so whoever may use it is decided by the socket's group.
@@ -22,7 +30,13 @@ export async function openLocalApi(
   // Whoever calls holds the daemon's lock, so a socket that is there is of a daemon that died.
   await rm(path, { force: true });
   const server = createServer({ requestTimeout: REQUEST_MS }, (request, reply) => {
-    void answer(handlers, request).then(({ status, body }) => send(reply, status, body));
+    const hungUp = new AbortController();
+    reply.once("close", () => {
+      if (!reply.writableFinished) hungUp.abort(new Error("who asked has hung up"));
+    });
+    void answer(handlers, request, hungUp.signal).then(({ status, body }) =>
+      send(reply, status, body),
+    );
   });
   server.maxConnections = 64;
   await listen(server, path);
@@ -44,7 +58,11 @@ async function listen(server: Server, path: string): Promise<void> {
 
 type Answer = { readonly status: number; readonly body: object | string };
 
-async function answer(handlers: LocalHandlers, request: IncomingMessage): Promise<Answer> {
+async function answer(
+  handlers: LocalHandlers,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<Answer> {
   const names = Object.keys(LOCAL_ROUTES) as LocalRouteName[];
   const name = names.find(
     (one) => LOCAL_ROUTES[one].method === request.method && LOCAL_ROUTES[one].path === request.url,
@@ -55,10 +73,10 @@ async function answer(handlers: LocalHandlers, request: IncomingMessage): Promis
     const [wrong] = checks[name](body);
     if (wrong !== undefined)
       return refusal(422, [wrong.path.join("."), ...wrong.says].join(" ").trim());
-    return { status: 200, body: await handlers[name](body as never) };
+    return { status: 200, body: await handlers[name](body as never, signal) };
   } catch (error) {
-    const isTheirs = error instanceof BadBody;
-    return refusal(isTheirs ? 400 : 500, (error as Error).message);
+    const status = error instanceof BadBody ? 400 : error instanceof NotAsAsked ? 422 : 500;
+    return refusal(status, (error as Error).message);
   }
 }
 

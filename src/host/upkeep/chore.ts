@@ -1,7 +1,7 @@
 import type { Schedule } from "./schedule.ts";
 
 /** Everything that the caretaker does. */
-export type ChoreName = "sweep" | "disk" | "evidence" | "state" | "health";
+export type ChoreName = "sweep" | "disk" | "evidence" | "state" | "health" | "images";
 
 /** One chore of the caretaker. */
 export type Chore = {

@@ -1,12 +1,9 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { verifyStore } from "#host/images/store/verify.ts";
-import { PATH } from "#test/kit/command.ts";
+import { startBareDaemon } from "#test/kit/bare-daemon.ts";
 import { eventually } from "#test/kit/eventually.ts";
-import { ROOT } from "#test/kit/house.ts";
 import { toyCatalogue } from "#test/kit/toy-recipes.ts";
 
 const START_MS = 30_000;
@@ -22,28 +19,10 @@ test("a daemon's start puts right what kills and hands did to its images, and sa
   await rm(join(toys.store, lost.digest), { recursive: true });
   await mkdir(join(toys.store, "building/toy.0badcafe"), { recursive: true });
   await mkdir(join(toys.store, `removing/${"0".repeat(64)}.0badcafe`), { recursive: true });
-  const config = join(toys.path, "daemon.yaml");
-  await writeFile(config, `host: lab-1\nstate: ${toys.path}\n`);
-  const daemon = spawn(
-    process.execPath,
-    [join(ROOT, "src/main.ts"), "daemon", "--config", config],
-    {
-      env: { PATH, HOME: "/root", TESTBED_LIBVIRT: "qemu:///system?socket=/nowhere/libvirt" },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
+  const said = await saidUntil(
+    toys.path,
+    (words) => words.match(/the image store was put in order/g)?.length === 3,
   );
-  let said = "";
-  for (const stream of [daemon.stdout, daemon.stderr])
-    stream.on("data", (piece: Buffer) => {
-      said += piece.toString();
-    });
-  const ended = once(daemon, "exit");
-  try {
-    await eventually(() => said.match(/the image store was put in order/g)?.length === 3, START_MS);
-  } finally {
-    daemon.kill("SIGKILL");
-    await ended;
-  }
   expect(said).toContain("building/toy.0badcafe: a build that was killed, removed");
   expect(said).toContain("an image on its way out, gone now");
   expect(said).toContain("names/lost.json: 1 of its images are not there; nothing is left of it");
@@ -55,3 +34,10 @@ test("a daemon's start puts right what kills and hands did to its images, and sa
   expect(await toys.images.resolve("toy", silently, inTime())).toEqual(toy);
   expect(await toys.images.resolve("lost", silently, inTime())).toMatchObject({ name: "lost" });
 });
+
+/** What a daemon says from its start until that is enough; then it is killed. */
+async function saidUntil(state: string, isEnough: (said: string) => boolean): Promise<string> {
+  await using daemon = await startBareDaemon(state);
+  await eventually(() => isEnough(daemon.said()), START_MS);
+  return daemon.said();
+}

@@ -1,10 +1,13 @@
+import { once } from "node:events";
 import { mkdir, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { openLocalApi } from "#host/api/local-api.ts";
+import { NotAsAsked, openLocalApi } from "#host/api/local-api.ts";
+import { askSocket } from "#test/kit/ask-socket.ts";
 import { command, PATH } from "#test/kit/command.ts";
+import { eventually } from "#test/kit/eventually.ts";
 import { ROOT } from "#test/kit/house.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
@@ -50,22 +53,26 @@ beforeEach(async () => {
     images: async () => {
       throw new Error("the store is gone");
     },
+    imagesStored: async () => ({ images: [] }),
+    imagesShow: async () => {
+      throw new NotAsAsked("no image of that name is here");
+    },
+    imagesFetch: async (body: object) => body,
+    imagesSmoke: async (_: object, signal: AbortSignal) => {
+      said.push("begun");
+      await once(signal, "abort");
+      said.push((signal.reason as Error).message);
+      return {};
+    },
+    imagesRefresh: async (body: object) => body,
+    imagesVerify: async (body: object) => body,
+    imagesPrune: async (body: object) => body,
   });
   onTestFinished(() => api[Symbol.asyncDispose]());
 });
 
-async function ask(method: string, path: string, body?: string) {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; json: unknown }>();
-  const asking = request({ socketPath: socket, method, path, agent: false }, (answer) => {
-    text(answer).then(
-      (got) => resolve({ status: answer.statusCode ?? 0, json: JSON.parse(got) }),
-      reject,
-    );
-  });
-  asking.on("error", reject);
-  asking.end(body);
-  return await promise;
-}
+const ask = (method: string, path: string, body?: string) =>
+  askSocket(socket, [method, path], body);
 
 const testbed = (...args: string[]) =>
   command(join(ROOT, "bin/testbed"), ["host", ...args, "--state", state], {
@@ -84,6 +91,11 @@ test.for([
   ["POST", "/v1/drain", '{"why": "two\\nlines"}', 422],
   ["POST", "/v1/drain", `{"why": "${"x".repeat(20_000)}"}`, 400],
   ["GET", "/v1/images", undefined, 500],
+  ["POST", "/v1/images/show", '{"image": "nobody"}', 422],
+  ["POST", "/v1/images/show", "{}", 422],
+  ["POST", "/v1/images/fetch", '{"image": "../x"}', 422],
+  ["POST", "/v1/images/refresh", '{"images": "micro"}', 422],
+  ["POST", "/v1/images/prune", '{"keep": 0}', 422],
 ] as const)(
   "%s %s with %j is refused with a reason, and changes nothing",
   async ([method, path, body, status]) => {
@@ -94,6 +106,21 @@ test.for([
     expect(said).toEqual([]);
   },
 );
+
+test("what takes long stops when who asked hangs up", async () => {
+  const asking = request({
+    socketPath: socket,
+    method: "POST",
+    path: "/v1/images/smoke",
+    agent: false,
+  });
+  asking.on("error", () => undefined);
+  asking.end('{"image": "micro"}');
+  await eventually(() => said.includes("begun"), 10_000);
+  asking.destroy();
+  await eventually(() => said.length === 2, 10_000);
+  expect(said).toEqual(["begun", "who asked has hung up"]);
+});
 
 test("people see what the daemon does, programs too", async () => {
   const shown = await testbed("status");
