@@ -3,6 +3,7 @@ import { ageOf } from "#cli/client/ages.ts";
 import { askService } from "#cli/client/ask.ts";
 import { type Column, tableOf, terminalWidth } from "#cli/client/columns.ts";
 import { hostInWords, usedOf } from "#cli/client/host-in-words.ts";
+import { imagesOfHosts } from "#cli/client/images-of-hosts.ts";
 import { parseHostName } from "#cli/options/arguments.ts";
 import { SERVICE_HELP, withServiceOptions } from "#cli/options/service-options.ts";
 import type { AccessWishes } from "#config/contexts.ts";
@@ -24,10 +25,11 @@ ${SERVICE_HELP}
 Examples:
   $ testbed hosts
   $ testbed hosts lab-7
+  $ testbed hosts --images
   $ testbed hosts --json | jq -r '.hosts[] | select(.state == "lost") | .name'
 `;
 
-type Options = AccessWishes & { readonly json?: boolean };
+type Options = AccessWishes & { readonly json?: boolean; readonly images?: boolean };
 
 /** `testbed hosts [NAME]`. */
 export function hostsCommand(): Command {
@@ -35,13 +37,16 @@ export function hostsCommand(): Command {
     .summary("list hosts, or tell all about one")
     .description("Lists the hosts of the job service, or tells all about one.")
     .addArgument(new Argument("[name]", "all about this host").argParser(parseHostName))
+    .option("--images", "which image, by its digest, lies on which hosts")
     .option("--json", "print the answer as JSON");
   return withServiceOptions(command)
     .addHelpText("after", HELP_AFTER)
-    .action(async (name: string | undefined, { json, ...wishes }: Options) => {
+    .action(async (name: string | undefined, { json, images, ...wishes }: Options) => {
       const list = await askService(wishes, "listHosts", {});
       const host = name === undefined ? undefined : pick(list.hosts, name);
       if (json) return await printAnswer(`${JSON.stringify(host ?? list, null, 2)}\n`);
+      const hosts = host === undefined ? list.hosts : [host];
+      if (images) return await printAnswer(imagesOfHosts(hosts, terminalWidth()));
       await printAnswer(
         host === undefined ? table(list.hosts) : hostInWords(host, terminalWidth()),
       );

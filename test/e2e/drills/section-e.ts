@@ -159,7 +159,17 @@ export const SECTION_E: readonly Row[] = [
     id: "F-74",
     phase: "any",
     fault: "images are removed while a machine starts",
-    notTried: "nothing of ours removes an image",
+    where: "fakes",
+    provenBy: [
+      {
+        file: "test/integration/images/prune.test.ts",
+        test: "never takes an image from under who holds it, however often both come at once",
+      },
+      {
+        file: "test/integration/images/prune.test.ts",
+        test: "leaves what is held by a process until that is killed",
+      },
+    ],
   },
   {
     id: "F-75",

@@ -11,6 +11,7 @@ beforeEach(async () => {
 
 test("hosts are listed and told of one by one: what they do, and their faults", async () => {
   expect((await desk.run("hosts")).stdout).toContain("There are no hosts");
+  expect((await desk.run("hosts", "--images")).stdout).toBe("No host has an image.\n");
   const host = await desk.host();
   const file = await desk.job();
   await desk.run("submit", file);
@@ -27,6 +28,10 @@ test("hosts are listed and told of one by one: what they do, and their faults", 
   expect(one.stdout).toContain("arch=x86_64");
   expect((await desk.json("hosts")).hosts).toHaveLength(1);
   expect(await desk.json("hosts", "lab-1")).toMatchObject({ name: "lab-1", state: "ready" });
+  const images = await desk.run("hosts", "--images");
+  expect(images.stdout).toMatch(
+    /^IMAGE +DIGEST +HOSTS *\nmicro:\S+ +(\w{64}|not built yet) +lab-1\n/,
+  );
   const none = await desk.run("hosts", "lab-2", "--json");
   expect(none.exitCode).toBe(2);
   expect(JSON.parse(none.stdout).error.message).toContain("did you mean 'lab-1'?");
