@@ -7,6 +7,7 @@ import {
   type AdminFolder,
   adminFolder,
   catalogueYaml,
+  contentOf,
   PLAIN_DISK,
   versionYaml,
 } from "#test/kit/admin-catalogue.ts";
@@ -97,3 +98,32 @@ test("`testbed image sign` of what cannot be published is a wrong command line",
     error: { exitCode: 2, message: expect.stringContaining("toy:1 would mean another image") },
   });
 });
+
+test.each([
+  ["xz", "xz", ["xz"]],
+  ["zst", "zstd", ["zstd", "--rm"]],
+])(
+  "`testbed image sign` unpacks .%s as hosts do, of several streams too",
+  async (suffix, compression, [file = "", ...args]) => {
+    await using folder = await adminFolder({
+      "toy/a": "a disk, ",
+      "toy/b": "and more of it",
+      "catalogue.yaml": catalogueYaml(
+        versionYaml(
+          "1",
+          `{ file: toy/disk, compression: ${compression}, format: raw, virtualMiB: 1 }`,
+        ),
+      ),
+    });
+    const packed: Buffer[] = [];
+    for (const name of ["a", "b"]) {
+      const path = join(folder.path, "toy", name);
+      expect(await command(file, [...args, "-q", path])).toMatchObject({ exitCode: 0 });
+      packed.push(await readFile(`${path}.${suffix}`));
+    }
+    await folder.write({ "toy/disk": Buffer.concat(packed) });
+    expect(await sign(folder)).toMatchObject({ exitCode: 0 });
+    const [version] = (await folder.document()).images[0]?.versions ?? [];
+    expect(version?.files.disk.unpacked).toEqual(contentOf("a disk, and more of it"));
+  },
+);

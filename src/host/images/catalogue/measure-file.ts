@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open, realpath } from "node:fs/promises";
 import { join } from "node:path";
+import type { Compression } from "#host/images/fetch/unpacked.ts";
 import { CatalogueRefused } from "./refused.ts";
-import { type Compression, type Content, unpackedContent } from "./unpacked-content.ts";
+import { type Content, unpackedContent } from "./unpacked-content.ts";
 
 /**
- * Length and SHA-256 of a file of a catalogue's folder, and of what comes out of it when it is compressed with gzip or
- * zstd; read as streams. Throws `CatalogueRefused` for a file that is missing, empty, outside of the folder by a symbolic
+ * Length and SHA-256 of a file of a catalogue's folder, and of what comes out of it when it is compressed; read as
+ * streams. Throws `CatalogueRefused` for a file that is missing, empty, outside of the folder by a symbolic
  * link, not of its compression, or changed meanwhile.
  */
 export async function measureFile(

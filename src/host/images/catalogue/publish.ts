@@ -155,15 +155,11 @@ async function diskOf(
   signal: AbortSignal,
 ): Promise<CatalogueVersion["files"]["disk"]> {
   const { file, compression = "none", format, virtualMiB } = written;
-  const { packed, unpacked = written.unpacked } = await measureFile(
-    folder,
-    file,
-    compression,
-    signal,
-  );
-  if (compression !== "none" && unpacked === undefined)
+  const { packed, unpacked } = await measureFile(folder, file, compression, signal);
+  const said = written.unpacked;
+  if (said !== undefined && (said.bytes !== unpacked?.bytes || said.sha256 !== unpacked.sha256))
     throw new CatalogueRefused(
-      `${file}: what comes out of ${compression} is not measured here: write it as unpacked: { bytes, sha256 }`,
+      `${file}: unpacks to other bytes than catalogue.yaml says under unpacked`,
     );
   return {
     ...{ url: file, compression, ...packed, format, virtualMiB },

@@ -8,6 +8,7 @@ import {
   type AdminFolder,
   adminFolder,
   catalogueYaml,
+  contentOf,
   NOW_MS,
   PLAIN_DISK,
   publish,
@@ -43,6 +44,16 @@ describe("publishing is refused, and writes nothing, when", () => {
       "zstd is zstd",
       disk("toy/disk.raw", ", compression: zstd"),
       withFile(zstdCompressSync("a disk")),
+    ],
+    [
+      "zstd is two streams",
+      disk("toy/disk.raw", ", compression: zstd"),
+      withFile(Buffer.concat([zstdCompressSync("a disk"), zstdCompressSync("and more")])),
+    ],
+    [
+      "what is said to be inside is",
+      disk("toy/disk.raw", `, compression: gzip, unpacked: ${JSON.stringify(contentOf("a disk"))}`),
+      withFile(gzipSync("a disk")),
     ],
   ])("not when %s", async (_, yaml, change) => {
     await using folder = await adminFolder({ "catalogue.yaml": yaml });
@@ -90,39 +101,55 @@ describe("publishing is refused, and writes nothing, when", () => {
     [
       "gzip is none",
       disk("toy/disk.raw", ", compression: gzip"),
-      "toy/disk.raw: is not gzip",
+      "toy/disk.raw: is no gzip file",
       asIs,
     ],
     [
       "gzip is cut",
       disk("toy/disk.raw", ", compression: gzip"),
-      "toy/disk.raw: is not gzip",
+      "toy/disk.raw: is no gzip file",
       withFile(gzipSync("a disk").subarray(0, -9)),
     ],
     [
       "zstd is none",
       disk("toy/disk.raw", ", compression: zstd"),
-      "toy/disk.raw: is not zstd",
+      "toy/disk.raw: is no zstd file",
       asIs,
     ],
     [
       "zstd is cut",
       disk("toy/disk.raw", ", compression: zstd"),
-      "toy/disk.raw: is not zstd",
+      "toy/disk.raw: is no zstd file",
       withFile(zstdCompressSync(Buffer.alloc(300_000, "disk")).subarray(0, -5)),
     ],
     [
       "zeros follow gzip",
       disk("toy/disk.raw", ", compression: gzip"),
-      "toy/disk.raw: goes on after its first gzip stream",
+      "toy/disk.raw: is no gzip file from byte",
       withFile(Buffer.concat([gzipSync("a disk"), Buffer.alloc(512)])),
     ],
     [
-      "zstd follows zstd",
+      "text follows zstd",
       disk("toy/disk.raw", ", compression: zstd"),
-      "toy/disk.raw: goes on after its first zstd stream",
-      withFile(Buffer.concat([zstdCompressSync("a disk"), zstdCompressSync("and more")])),
+      "toy/disk.raw: is no zstd file from byte",
+      withFile(Buffer.concat([zstdCompressSync("a disk"), Buffer.from("and more")])),
     ],
+    [
+      "what is said to be inside is not",
+      disk(
+        "toy/disk.raw",
+        `, compression: gzip, unpacked: { bytes: 6, sha256: ${"a".repeat(64)} }`,
+      ),
+      "toy/disk.raw: unpacks to other bytes than catalogue.yaml says",
+      withFile(gzipSync("a disk")),
+    ],
+    [
+      "a plain file is said to unpack",
+      disk("toy/disk.raw", `, unpacked: { bytes: 6, sha256: ${"a".repeat(64)} }`),
+      "toy/disk.raw: unpacks to other bytes",
+      asIs,
+    ],
+    ["xz is none", disk("toy/disk.raw", ", compression: xz"), "toy/disk.raw: is no xz file", asIs],
     [
       "boot files are missing",
       ONE.replace("{ kind: uefi }", "{ kind: kernel, commandLine: x }"),

@@ -132,17 +132,4 @@ ${versionYaml("2", "{ file: toy/1/disk.qcow2.gz, compression: gzip, format: qcow
     expect(moved.changes).toEqual(["changed toy:1"]);
     expect(moved.document.images[0]?.versions[0]?.digest).toBe(digest);
   });
-
-  test("takes what comes out of xz from its admin's word", async () => {
-    const { bytes, sha256 } = contentOf("a disk");
-    const disk = (more: string) =>
-      `{ file: toy/disk.raw, compression: xz, format: raw, virtualMiB: 1${more} }`;
-    const unpacked = `, unpacked: { bytes: ${bytes}, sha256: ${sha256} }`;
-    await using folder = await adminFolder({
-      "catalogue.yaml": catalogueYaml(versionYaml("1", disk(unpacked))),
-    });
-    await expect(publish(folder)).resolves.toMatchObject({ isWritten: true });
-    await folder.write({ "catalogue.yaml": catalogueYaml(versionYaml("2", disk(""))) });
-    await expect(publish(folder)).rejects.toThrow("what comes out of xz is not measured here");
-  });
 });
