@@ -55,7 +55,7 @@ export function imageImportCommand(): Command {
   return new Command("import")
     .summary("make an image of a disk file")
     .description("Makes an image of a disk file, or of a folder that an export wrote.")
-    .argument("<file>", "the disk, or the folder")
+    .argument("<file>", "the disk, unpacked when it ends in .gz, .xz or .zst; or the folder")
     .option("--name <name>", "what the image is called")
     .option("--version <version>", "its version (default: today)")
     .addOption(

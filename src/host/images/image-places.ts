@@ -1,5 +1,5 @@
-import type { ImageLimits } from "./follow/obtain.ts";
 import type { FollowedSource } from "./follow/source.ts";
+import type { ImageLimits } from "./image-limits.ts";
 import type { ListDisks } from "./store/in-use.ts";
 
 /** Where a host keeps images, and where their recipes are. */
@@ -10,7 +10,7 @@ export type ImagePlaces = {
   readonly recipes: readonly string[];
   /** Signed catalogues, the first that has a name wins; those of recipes go before. Default: none. */
   readonly sources?: readonly FollowedSource[];
-  /** What no image of a catalogue may exceed. */
+  /** What no image from elsewhere may exceed. */
   readonly limits?: ImageLimits;
   /** Lists the disks that may stand on images of the store: none is taken away under its machine. Default: there are none. */
   readonly listDisks?: ListDisks;

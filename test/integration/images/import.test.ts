@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { link, mkdir, readdir, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, rename, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -18,6 +18,7 @@ import {
   quietly,
   refusal,
 } from "#test/kit/exchange-room.ts";
+import { rawDisk } from "#test/kit/raw-disk.ts";
 import { smallDisk } from "#test/kit/small-disk.ts";
 import { toyChild } from "#test/kit/toy-child.ts";
 
@@ -84,7 +85,7 @@ describe("an import", () => {
     await using here = await exchangeRoom();
     const { catalogue, path } = here;
     const raw = join(path, "disk.raw");
-    await writeFile(raw, "beginning");
+    await rawDisk(raw, "");
     await truncate(raw, 64 * 2 ** 20);
     const order = files(raw, {}, { format: "raw" });
     const { digest } = await importImage(catalogue, order, quietly());
@@ -143,15 +144,16 @@ describe("an import", () => {
     ],
     [
       "is a qcow2 said to be raw",
-      "import it with --format qcow2",
+      "is qcow2, and not raw alone",
       async ({ disk }) => files(disk, {}, { format: "raw" }),
     ],
     [
-      "is compressed",
-      "is compressed with gzip",
-      async ({ disk }) => {
+      "is compressed, by another name",
+      "is gzip, and not qcow2 alone",
+      async ({ disk, path }) => {
         await call("gzip", [disk]);
-        return files(`${disk}.gz`);
+        await rename(`${disk}.gz`, join(path, "other"));
+        return files(join(path, "other"));
       },
     ],
     [
@@ -164,6 +166,7 @@ describe("an import", () => {
           join(folder, "image.yaml"),
           "name: cloud\nversion: '1'\nsummary: x\ntools: {}\ntimeoutMinutes: 1\n",
         );
+        await writeFile(join(folder, "build.sh"), "");
         return files(disk);
       },
     ],
@@ -192,7 +195,7 @@ describe("an import", () => {
     await using small = await smallDisk(4);
     const catalogue = { store: join(small.path, "images"), recipes: [] };
     const raw = join(here.path, "disk.raw");
-    await writeFile(raw, Buffer.alloc(8 * 2 ** 20, 1));
+    await rawDisk(raw, Buffer.alloc(8 * 2 ** 20, 1));
     const order = files(raw, {}, { format: "raw" });
     await expect(importImage(catalogue, order, quietly())).rejects.toMatchObject({
       code: "host-disk-full",
@@ -218,7 +221,7 @@ describe("an import", () => {
     const { catalogue, path } = here;
     const { store } = catalogue;
     const raw = join(path, "disk.raw");
-    await writeFile(raw, Buffer.alloc(4 * 2 ** 20, 1));
+    await rawDisk(raw, Buffer.alloc(4 * 2 ** 20, 1));
     const order = files(raw, {}, { format: "raw" });
     await using child = toyChild(IMPORTER, [JSON.stringify(catalogue), JSON.stringify(order)]);
     await child.says("half");

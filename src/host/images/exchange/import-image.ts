@@ -1,8 +1,10 @@
 import { chmod, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findRecipe } from "#host/images/build/recipe.ts";
+import type { Compression } from "#host/images/fetch/unpacked.ts";
+import { fileBytesMax, limitsOf } from "#host/images/image-limits.ts";
 import type { ImagePlaces } from "#host/images/image-places.ts";
-import { inspectDisk } from "#host/images/inspect/inspect-disk.ts";
+import { inspectDisk, VIRTUAL_BYTES_MAX } from "#host/images/inspect/inspect-disk.ts";
 import { readEntry, withVersion, writeEntry } from "#host/images/store/entry.ts";
 import { noteOrigin } from "#host/images/store/facts.ts";
 import { lockName, makeBuildFolder, publish } from "#host/images/store/layout.ts";
@@ -21,6 +23,7 @@ import { translated } from "#host/images/translated.ts";
 import { readRegularFile, UnreadableError } from "#lib/read-regular-file.ts";
 import { copyHashed } from "./copy-hashed.ts";
 import { ExchangeRefused } from "./refused.ts";
+import { compressionOf, unpackHashed } from "./unpack-hashed.ts";
 
 /** All that a disk file does not say of itself. */
 export type ImportSettings = Omit<Manifest, "schema" | "disk" | "kernel" | "initrd">;
@@ -29,6 +32,7 @@ export type ImportSettings = Omit<Manifest, "schema" | "disk" | "kernel" | "init
 export type ImportOrder =
   | {
       readonly kind: "files";
+      /** One that ends in .gz, .xz or .zst is unpacked. */
       readonly disk: string;
       readonly format: "qcow2" | "raw";
       readonly kernel?: string;
@@ -53,8 +57,6 @@ export type Imported = {
   readonly isNew: boolean;
 };
 
-/** Longer than any disk that is worth a job, and short of what fills a host by mistake. */
-const VIRTUAL_BYTES_MAX = 2 ** 40;
 const MIB = 2 ** 20;
 
 /**
@@ -70,7 +72,10 @@ export async function importImage(
   const { store } = catalogue;
   const { signal, onProgress } = progress;
   return await translated(signal, async () => {
-    const source = order.kind === "files" ? fromFiles(order) : await fromFolder(order.folder);
+    const source =
+      order.kind === "files"
+        ? fromFiles(order, fileBytesMax(limitsOf(catalogue)))
+        : await fromFolder(order.folder);
     const { name, version } = source;
     if ((await findRecipe(catalogue.recipes, name)) !== undefined)
       throw new ExchangeRefused(`'${name}' is built from a recipe here; import it by another name`);
@@ -114,12 +119,14 @@ type Source = {
   copyTo(folder: string, progress: ExchangeProgress): Promise<{ text: string; digest: string }>;
 };
 
-function fromFiles(order: Extract<ImportOrder, { kind: "files" }>): Source {
+function fromFiles(order: Extract<ImportOrder, { kind: "files" }>, bytesMax: number): Source {
   const { disk, format, kernel, initrd, settings } = order;
   const diskName: string = DISK_NAMES[format];
-  const sources = new Map([[diskName, disk]]);
-  if (kernel !== undefined) sources.set(BOOT_NAMES.kernel, kernel);
-  if (initrd !== undefined) sources.set(BOOT_NAMES.initrd, initrd);
+  const sources = new Map<string, Original>([
+    [diskName, { path: disk, compression: compressionOf(disk), bytesMax }],
+  ]);
+  if (kernel !== undefined) sources.set(BOOT_NAMES.kernel, { path: kernel });
+  if (initrd !== undefined) sources.set(BOOT_NAMES.initrd, { path: initrd });
   return {
     ...{ name: settings.name, version: settings.version, path: disk },
     copyTo: async (folder, progress) => {
@@ -141,7 +148,7 @@ function fromFiles(order: Extract<ImportOrder, { kind: "files" }>): Source {
 async function fromFolder(path: string): Promise<Source> {
   const { text, digest, manifest } = await readFolder(path);
   const files = filesOf(manifest);
-  const sources = new Map(files.map(({ name }) => [name, join(path, name)]));
+  const sources = new Map(files.map(({ name }) => [name, { path: join(path, name) }]));
   const { format, virtualMiB } = manifest.disk;
   const diskName = DISK_NAMES[format];
   return {
@@ -187,22 +194,37 @@ async function readFolder(folder: string) {
   }
 }
 
+/** A file to copy, or to unpack, and then to how many bytes at most. */
+type Original = {
+  readonly path: string;
+  readonly compression?: Compression;
+  readonly bytesMax?: number;
+};
+
 /** Copies files into a folder, by the names that they get there. */
 async function copyAll(
-  sources: ReadonlyMap<string, string>,
+  originals: ReadonlyMap<string, Original>,
   folder: string,
-  { onBytes, signal }: ExchangeProgress,
+  { onProgress, onBytes, signal }: ExchangeProgress,
 ): Promise<Record<string, { readonly bytes: number; readonly sha256: string }>> {
   let all = 0;
-  for (const source of sources.values())
-    all += (await stat(source).catch(() => undefined))?.size ?? 0;
+  for (const { path } of originals.values())
+    all += (await stat(path).catch(() => undefined))?.size ?? 0;
   let done = 0;
   const count = (bytes: number) => {
     done += bytes;
     onBytes(done, all);
   };
   const copied: Record<string, { bytes: number; sha256: string }> = {};
-  for (const [name, source] of sources)
-    copied[name] = await copyHashed(source, join(folder, name), { onBytes: count, signal });
+  for (const [name, { path, compression, bytesMax = 0 }] of originals) {
+    const target = join(folder, name);
+    if (compression === undefined || compression === "none") {
+      copied[name] = await copyHashed(path, target, { onBytes: count, signal });
+      continue;
+    }
+    onProgress(`unpacking ${path}`);
+    const packed = { path, compression };
+    copied[name] = await unpackHashed(packed, target, { bytesMax, onBytes: count, signal });
+  }
   return copied;
 }

@@ -4,6 +4,7 @@ import { manifestOf } from "#host/images/catalogue/document.ts";
 import type { CatalogueVersion } from "#host/images/catalogue/document-schema.ts";
 import { download } from "#host/images/fetch/download.ts";
 import { unpack } from "#host/images/fetch/unpack.ts";
+import { fileBytesMax, type ImageLimits, limitsOf } from "#host/images/image-limits.ts";
 import { inspectDisk } from "#host/images/inspect/inspect-disk.ts";
 import { noteOrigin } from "#host/images/store/facts.ts";
 import { makeBuildFolder, publish } from "#host/images/store/layout.ts";
@@ -24,16 +25,6 @@ import type { Offer } from "./offers.ts";
 import { fileOf } from "./source.ts";
 
 const MIB = 2 ** 20;
-
-/** What no image may exceed, whatever its catalogue says. */
-export type ImageLimits = {
-  /** One file as it is sent. */
-  readonly downloadMiB: number;
-  /** A disk as its machine sees it. */
-  readonly diskMiB: number;
-};
-
-const DEFAULT_LIMITS: ImageLimits = { downloadMiB: 20 * 1024, diskMiB: 128 * 1024 };
 
 export type ObtainProgress = {
   readonly onProgress: (line: string) => void;
@@ -62,12 +53,12 @@ export async function obtain(
   version: CatalogueVersion,
 ): Promise<Image> {
   const { places, onProgress, onBytes, signal } = work;
-  const { store, limits = DEFAULT_LIMITS } = places;
+  const { store } = places;
   const { digest } = version;
   const stored = await openWhole(work, digest);
   if (stored !== undefined) return stored;
   const parts = partsOf(version);
-  checkLimits(`${image.name}:${version.version}`, version, parts, limits);
+  checkLimits(`${image.name}:${version.version}`, version, parts, limitsOf(places));
 
   const fetching = join(store, "fetching");
   await makeFolders(fetching, 0o755);
@@ -132,8 +123,7 @@ function checkLimits(
   for (const { name, bytes, content } of parts) {
     if (bytes > limits.downloadMiB * MIB)
       throw says(`has a ${name} of ${bytes} bytes, more than ${limits.downloadMiB} MiB`);
-    // What a qcow2 file has beside the disk's content, or a raw one of the same, is little.
-    if (content.bytes > 2 * limits.diskMiB * MIB)
+    if (content.bytes > fileBytesMax(limits))
       throw says(`has a ${name} that unpacks to ${content.bytes} bytes`);
   }
   if (files.disk.virtualMiB > limits.diskMiB)
