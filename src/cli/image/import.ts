@@ -142,7 +142,8 @@ function settingsOf(options: Options): ImportSettings {
   };
 }
 
-function matching(option: string, value: string | undefined, pattern: string): string {
+/** The value of an option. Throws `UsageError` when it is missing or not of the pattern. */
+export function matching(option: string, value: string | undefined, pattern: string): string {
   if (value === undefined) throw new UsageError(`${option} is missing`);
   if (new RegExp(pattern).test(value)) return value;
   throw new UsageError(`${option} must match ${pattern}`);

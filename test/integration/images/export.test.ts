@@ -39,8 +39,9 @@ describe("an export", () => {
       const { digest } = await importImage(catalogue, files(disk), quietly());
       const to = join(path, "published");
       const order = { store: catalogue.store, digest, to, packing };
-      const folder = await exportImage(order, quietly());
-      expect(await exportImage(order, quietly())).toBe(folder);
+      const exported = await exportImage(order, quietly());
+      expect(await exportImage(order, quietly())).toEqual(exported);
+      const { folder } = exported;
       const packed = join(folder, `disk.qcow2${PACKINGS[packing]}`);
       expect((await UNPACK[packing](packed)).equals(await readFile(disk))).toBe(true);
       const written = parse(await readFile(join(to, "catalogue.yaml"), "utf8"));
@@ -68,11 +69,43 @@ describe("an export", () => {
       to: join(path, "out"),
       packing: "none",
     } as const;
-    const folder = await exportImage(order, quietly());
+    const { folder } = await exportImage(order, quietly());
     const elsewhere = { store: join(path, "elsewhere"), recipes: [] };
     const again = await importImage(elsewhere, { kind: "folder", folder }, quietly());
     expect(again).toEqual({ name: "cloud", version: "1", digest, isNew: true });
     await verifyImage(join(elsewhere.store, digest), digest, inTime());
+  });
+
+  test("under another name and version is another image, of the same files, that others import", async () => {
+    await using here = await exchangeRoom();
+    const { catalogue, disk, path } = here;
+    const { digest } = await importImage(catalogue, files(disk), quietly());
+    const to = join(path, "out");
+    const order = { store: catalogue.store, digest, to, packing: "none" } as const;
+    const plain = await exportImage(order, quietly());
+    const as = { name: "lab-cloud", version: "7" };
+    const renamed = await exportImage({ ...order, as }, quietly());
+    expect(plain).toEqual({ name: "cloud", version: "1", digest, folder: join(to, "cloud/1") });
+    expect(renamed).toMatchObject({ ...as, folder: join(to, "lab-cloud/7") });
+    expect(renamed.digest).not.toBe(digest);
+    expect(await exportImage({ ...order, as }, quietly())).toEqual(renamed);
+    expect(await exportImage({ ...order, as: {} }, quietly())).toEqual(plain);
+    const { images } = parse(await readFile(join(to, "catalogue.yaml"), "utf8"));
+    expect(images).toMatchObject([
+      { name: "cloud", versions: [{ version: "1" }] },
+      {
+        name: "lab-cloud",
+        versions: [{ version: "7", files: { disk: { file: "lab-cloud/7/disk.qcow2" } } }],
+      },
+    ]);
+    const elsewhere = { store: join(path, "elsewhere"), recipes: [] };
+    const again = await importImage(
+      elsewhere,
+      { kind: "folder", folder: renamed.folder },
+      quietly(),
+    );
+    expect(again).toEqual({ ...as, digest: renamed.digest, isNew: true });
+    await verifyImage(join(elsewhere.store, again.digest), again.digest, inTime());
   });
 
   test("whose files were changed is not imported", async () => {
@@ -85,7 +118,7 @@ describe("an export", () => {
       to: join(path, "out"),
       packing: "none",
     } as const;
-    const folder = await exportImage(order, quietly());
+    const { folder } = await exportImage(order, quietly());
     const bytes = await readFile(join(folder, "disk.qcow2"));
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
     await writeFile(join(folder, "disk.qcow2"), bytes);

@@ -6,6 +6,7 @@ import { imageFolder } from "#host/images/store/layout.ts";
 import {
   BOOT_NAMES,
   DISK_NAMES,
+  encodeManifest,
   filesOf,
   MANIFEST_NAME,
   type Manifest,
@@ -28,31 +29,46 @@ export type ExportOrder = {
   /** The catalogue's folder; made when missing. */
   readonly to: string;
   readonly packing: Packing;
+  /** What it is called there, where that is not what it is called here. Its manifest says so then, and its digest is another. */
+  readonly as?: { readonly name?: string; readonly version?: string };
+};
+
+/** What was written, and where. */
+export type Exported = {
+  readonly name: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly folder: string;
 };
 
 /**
  * Copies an image to `<to>/<name>/<version>/`, its disk packed as asked, and writes it down in `<to>/catalogue.yaml`. The files are
  * hashed as they are read, and the folder is there in one step. Twice is safe; a version that is there as another image is
- * refused. Returns the folder. Throws `ExchangeRefused`, image-damaged, image-unknown, host-disk-full.
+ * refused. Throws `ExchangeRefused`, image-damaged, image-unknown, host-disk-full.
  */
-export async function exportImage(order: ExportOrder, progress: ExchangeProgress): Promise<string> {
-  const { store, digest, packing } = order;
+export async function exportImage(
+  order: ExportOrder,
+  progress: ExchangeProgress,
+): Promise<Exported> {
+  const { store, digest, packing, as = {} } = order;
   const { signal } = progress;
   return await translated(signal, async () => {
     await using hold = await holdImage(store, digest, "copy", signal);
     if (hold === undefined)
       throw new Fault("image-unknown", `image sha256:${digest} is not in the store, or damaged`);
     const to = resolve(order.to);
-    const manifest = await readManifest(imageFolder(store, digest), digest);
+    const manifest = { ...(await readManifest(imageFolder(store, digest), digest)), ...as };
+    const written = await manifestOf(order, manifest);
     const parent = join(to, manifest.name);
     const folder = join(parent, manifest.version);
-    await refuseOther(folder, order, manifest);
+    await refuseOther(folder, written.digest, manifest);
     await makeFolders(parent, 0o755);
     await sweep(parent, manifest.version);
     const half = join(parent, `.${manifest.version}.${randomBytes(4).toString("hex")}.part`);
     try {
       await mkdir(half, { mode: 0o755 });
       await copyFiles(order, manifest, half, progress);
+      await writeFile(join(half, MANIFEST_NAME), written.text);
       await rm(folder, { recursive: true, force: true });
       await rename(half, folder);
       await syncFolder(parent);
@@ -73,8 +89,15 @@ export async function exportImage(order: ExportOrder, progress: ExchangeProgress
       },
       nameOf(to),
     );
-    return folder;
+    const { name, version } = manifest;
+    return { name, version, digest: written.digest, folder };
   });
+}
+
+/** The very bytes of the store, unless the image is called something else. */
+async function manifestOf({ store, digest, as }: ExportOrder, manifest: Manifest) {
+  if (as !== undefined) return encodeManifest(manifest);
+  return { text: await readFile(join(imageFolder(store, digest), MANIFEST_NAME)), digest };
 }
 
 /** A folder's name, when it may be a catalogue's. */
@@ -83,7 +106,7 @@ function nameOf(folder: string): string {
   return new RegExp(NAME_PATTERN).test(name) ? name : "images";
 }
 
-async function refuseOther(folder: string, { digest }: ExportOrder, manifest: Manifest) {
+async function refuseOther(folder: string, digest: string, manifest: Manifest): Promise<void> {
   const text = await readFile(join(folder, MANIFEST_NAME)).catch(() => undefined);
   if (text === undefined) return;
   const there = createHash("sha256").update(text).digest("hex");
@@ -126,5 +149,4 @@ async function copyFiles(
         `${join(folder, name)} has SHA-256 ${found.sha256}, not ${sha256}; 'testbed image verify' says more`,
       );
   }
-  await writeFile(join(half, MANIFEST_NAME), await readFile(join(folder, MANIFEST_NAME)));
 }
