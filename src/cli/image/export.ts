@@ -55,12 +55,14 @@ async function exportOne(reference: string, options: Options): Promise<void> {
     () => tell("stopping"),
     () => process.exit(EXIT_CODES.cancelled),
   );
-  const catalogue = await openCatalogue(readConfig());
+  const config = readConfig();
+  const catalogue = await openCatalogue(config);
   const { image } = pickImage(namedImages(await takeInventory(catalogue)), reference);
   const { digest } = image;
+  using bytes = tellingBytes("copying", config);
   const exported = await exportImage(
     { store: catalogue.store, digest, to, packing, ...(as && { as }) },
-    { onProgress: tell, onBytes: tellingBytes("copying"), signal: cancel.signal },
+    { onProgress: tell, onBytes: bytes.onBytes, signal: cancel.signal },
   ).catch(explainRefusal);
   const { name, version, folder } = exported;
   await printAnswer(

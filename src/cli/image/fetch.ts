@@ -34,10 +34,12 @@ async function fetchImages(references: string[], { json }: { json?: boolean }): 
     () => tell("stopping; what was fetched so far is gone on with the next time"),
     () => process.exit(EXIT_CODES.cancelled),
   );
-  await using house = await openHouse(readConfig());
+  const config = readConfig();
+  await using house = await openHouse(config);
   const images = [];
   for (const reference of references) {
-    const progress = { onProgress: tell, onBytes: tellingBytes(`fetching ${reference}`) };
+    using bytes = tellingBytes(`fetching ${reference}`, config);
+    const progress = { onProgress: tell, onBytes: bytes.onBytes };
     images.push(await house.images.fetch(reference, progress, cancel.signal).catch(explainUnknown));
   }
   await printAnswer(

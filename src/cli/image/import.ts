@@ -93,8 +93,10 @@ async function importFile(file: string, options: Options): Promise<void> {
   const order: ImportOrder = found.isDirectory()
     ? { kind: "folder", folder: path }
     : orderOf(path, options);
-  const catalogue = await openCatalogue(readConfig());
-  const progress = { onProgress: tell, onBytes: tellingBytes("copying"), signal: cancel.signal };
+  const config = readConfig();
+  const catalogue = await openCatalogue(config);
+  using bytes = tellingBytes("copying", config);
+  const progress = { onProgress: tell, onBytes: bytes.onBytes, signal: cancel.signal };
   const { isNew, ...image } = await importImage(catalogue, order, progress).catch(explainRefusal);
   if (!isNew) tell(`${image.name}:${image.version} was there already`);
   await printAnswer(

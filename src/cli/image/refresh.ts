@@ -41,8 +41,10 @@ async function refresh(names: readonly string[], { json }: { json?: boolean }): 
     () => tell("stopping"),
     () => process.exit(EXIT_CODES.cancelled),
   );
-  await using house = await openHouse(readConfig());
-  const progress = { onProgress: tell, onBytes: tellingBytes("fetching") };
+  const config = readConfig();
+  await using house = await openHouse(config);
+  using bytes = tellingBytes("fetching", config);
+  const progress = { onProgress: tell, onBytes: bytes.onBytes };
   const report = await house.images.refresh(names, progress, cancel.signal);
   await printAnswer(json ? `${JSON.stringify(report, null, 2)}\n` : inWords(report));
   if (!isWell(report)) process.exitCode = EXIT_CODES.broken;

@@ -43,7 +43,8 @@ async function verify(references: readonly string[], { repair, json }: Options):
     () => process.exit(EXIT_CODES.cancelled),
   );
   const { signal } = cancel;
-  const place = await openCatalogue(readConfig());
+  const config = readConfig();
+  const place = await openCatalogue(config);
   const images = await takeInventory(place);
   const named = namedImages(images);
   const digests =
@@ -51,8 +52,8 @@ async function verify(references: readonly string[], { repair, json }: Options):
       ? undefined
       : [...new Set(references.map((reference) => pickImage(named, reference).image.digest))];
   const look = async () => {
-    const onBytes = tellingBytes("reading");
-    return await verifyStore(place.store, digests, { onBytes, signal });
+    using bytes = tellingBytes("reading", config);
+    return await verifyStore(place.store, digests, { onBytes: bytes.onBytes, signal });
   };
   const damages = await look();
   const repaired = repair && damages.length > 0 ? await repairStore(place, damages, signal) : [];
