@@ -45,7 +45,6 @@ const KILLED: readonly Killed[] = [
     phase: "preparing",
     fault: "killed: seed and keys are written",
     moment: atMachineFile("seed.iso"),
-    isCore: true,
   },
   {
     id: "F-07",
@@ -80,7 +79,6 @@ const KILLED: readonly Killed[] = [
     phase: "connecting",
     fault: "killed: the guest is waited for",
     moment: inPhase("connecting"),
-    isCore: true,
   },
   {
     id: "F-11",

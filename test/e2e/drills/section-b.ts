@@ -46,7 +46,6 @@ export const SECTION_B: readonly Row[] = [
     id: "F-27",
     phase: "booting",
     fault: "libvirtd killed for 2 s",
-    isCore: true,
     machines: libvirtAway(inPhase("booting"), 2),
   },
   {

@@ -12,7 +12,6 @@ export const SECTION_D: readonly Row[] = [
     id: "F-60",
     phase: "running",
     fault: "packets to and from the guest vanish for 20 s",
-    isCore: true,
     machines: async (stage) => await deaf(stage, 20),
   },
   {
