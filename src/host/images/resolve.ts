@@ -7,7 +7,7 @@ import type { CatalogueVersion } from "./catalogue/document-schema.ts";
 import { bringUpToDate, obtainVersion } from "./follow/bring-up-to-date.ts";
 import { deprecation, type Offer, readOffers, versionOf } from "./follow/offers.ts";
 import { unknown } from "./known-images.ts";
-import { type Entry, readEntry } from "./store/entry.ts";
+import { digestIn, type Entry, readEntry } from "./store/entry.ts";
 import { imageFolder } from "./store/layout.ts";
 import { readManifest } from "./store/manifest.ts";
 import { openSealed } from "./store/seal.ts";
@@ -22,10 +22,18 @@ export async function resolveImage(work: Work, text: string): Promise<Image> {
   const reference = parseImageReference(text);
   if (reference === undefined)
     throw await unknown(work, text, "write name, name:version or name@sha256:<64 hex digits>");
-  const recipe = await findRecipe(work.places.recipes, reference.name);
   if (reference.digest !== undefined) return await byDigest(work, text, reference.digest);
+  const recipe = await recipeOf(work, reference.name);
   if (recipe !== undefined) return await ofRecipe(work, text, { reference, recipe });
   return await ofName(work, text, reference);
+}
+
+/** The recipe that a name means, be it another name that a catalogue has for a recipe's image. */
+async function recipeOf({ places }: Work, name: string): Promise<Recipe | undefined> {
+  const recipe = await findRecipe(places.recipes, name);
+  if (recipe !== undefined) return recipe;
+  const offer = await findOffer(places, name);
+  return offer && (await findRecipe(places.recipes, offer.image.name));
 }
 
 /** The catalogue's image of a name, unless this host has an image of just that name from elsewhere. */
@@ -47,8 +55,8 @@ async function ofRecipe(
   const { version } = reference;
   if (version === undefined || version === recipe.version) return await upToDate(work, recipe, []);
   // One that the recipe no longer makes, and the store still has.
-  const entry = await readEntry(store, reference.name);
-  const older = entry?.versions[version];
+  const entry = await readEntry(store, recipe.name);
+  const older = digestIn(entry, version);
   if (older !== undefined) return await openSealed(store, older, work.signal);
   throw await unknown(work, text, versionsHere([recipe.version, ...versionsOf(entry)]));
 }
@@ -62,13 +70,17 @@ async function ofName(work: Work, text: string, reference: ImageReference): Prom
   if (says !== undefined) work.onProgress(says);
   const { version } = reference;
   if (version !== undefined) return await ofVersion(work, text, { version, offer, entry });
-  if (entry === undefined) return await firstOf(work, offer as Offer);
-  const { current } = entry;
+  const { current } = entry ?? {};
   const stored = await openWhole(work, current);
+  const offered = offer?.image.versions.find(({ digest }) => digest === current);
+  const gone = offered && withdrawal(offered, reference.name);
+  if (gone !== undefined) work.onProgress(gone);
   if (stored !== undefined) return stored;
-  const lost = offer?.image.versions.find(({ digest }) => digest === current);
-  if (offer !== undefined && lost !== undefined) return await obtainVersion(work, offer, lost);
-  return await openSealed(store, current, work.signal);
+  // Without an offer there is an entry.
+  if (offer === undefined) return await openSealed(store, current as string, work.signal);
+  return offered !== undefined && gone === undefined
+    ? await obtainVersion(work, offer, offered)
+    : await firstOf(work, offer);
 }
 
 type Known = { readonly offer: Offer | undefined; readonly entry: Entry | undefined };
@@ -79,9 +91,7 @@ async function ofVersion(
   { version, offer, entry }: Known & { readonly version: string },
 ): Promise<Image> {
   const { store } = work.places;
-  const known = entry?.versions[version];
-  const stored = await openWhole(work, known);
-  if (stored !== undefined) return stored;
+  const known = digestIn(entry, version);
   const offered = offer && versionOf(offer, version);
   if (offer !== undefined && offered !== undefined && (known ?? offered.digest) === offered.digest)
     return await pinned(work, offer, offered);
@@ -92,20 +102,18 @@ async function ofVersion(
 
 /** Who names a version gets it, tried out or not; but none that is withdrawn, unless it is here. */
 async function pinned(work: Work, offer: Offer, version: CatalogueVersion): Promise<Image> {
-  const what = `${offer.image.name}:${version.version}`;
-  const { withdrawn } = version;
+  const says = withdrawal(version, offer.image.name);
   const stored = await openWhole(work, version.digest);
-  if (withdrawn !== undefined && stored === undefined)
-    throw new Fault("image-refused", `${what} is withdrawn: ${withdrawn}`);
-  if (withdrawn !== undefined) work.onProgress(`image ${what} is withdrawn: ${withdrawn}`);
+  if (says !== undefined && stored === undefined) throw new Fault("image-refused", says);
+  if (says !== undefined) work.onProgress(says);
   return stored ?? (await obtainVersion(work, offer, version));
 }
 
-/** A name that means nothing here yet. */
+/** A name that means nothing here yet, or nothing that is still here. */
 async function firstOf(work: Work, offer: Offer): Promise<Image> {
-  const { store } = work.places;
   const { outcome, digest, says } = await bringUpToDate(work, offer);
-  if (digest !== undefined) return await openSealed(store, digest, work.signal);
+  const found = await openWhole(work, digest);
+  if (found !== undefined) return found;
   // The host was full or at fault: another one, or a later attempt, may do better.
   const code = outcome === "skipped" ? "image-fetch-failed" : "image-refused";
   throw new Fault(code, `image ${offer.image.name}: ${says}`);
@@ -121,9 +129,16 @@ async function byDigest(work: Work, text: string, digest: string): Promise<Image
   if (stored === undefined)
     throw await unknown(work, text, "this digest is not in this host's store, or damaged there");
   const manifest = await readManifest(imageFolder(store, digest), digest);
-  if (manifest.name !== name)
+  if (manifest.name !== (offer?.image.name ?? name))
     throw await unknown(work, text, `this digest is of image ${manifest.name}`);
   return stored;
+}
+
+/** What people are told who use a version that its catalogue took back; undefined when it did not. */
+function withdrawal({ version, withdrawn }: CatalogueVersion, name: string): string | undefined {
+  return withdrawn === undefined
+    ? undefined
+    : `image ${name}:${version} is withdrawn: ${withdrawn}`;
 }
 
 function versionsOf(entry: Entry | undefined): readonly string[] {

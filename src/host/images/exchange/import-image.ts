@@ -5,7 +5,7 @@ import type { Compression } from "#host/images/fetch/unpacked.ts";
 import { fileBytesMax, limitsOf } from "#host/images/image-limits.ts";
 import type { ImagePlaces } from "#host/images/image-places.ts";
 import { inspectDisk, VIRTUAL_BYTES_MAX } from "#host/images/inspect/inspect-disk.ts";
-import { readEntry, withVersion, writeEntry } from "#host/images/store/entry.ts";
+import { digestIn, readEntry, withVersion, writeEntry } from "#host/images/store/entry.ts";
 import { noteOrigin } from "#host/images/store/facts.ts";
 import { lockName, makeBuildFolder, publish } from "#host/images/store/layout.ts";
 import {
@@ -89,7 +89,7 @@ export async function importImage(
       await mkdir(image, { mode: 0o755 });
       const { text, digest } = await source.copyTo(image, progress);
       const entry = await readEntry(store, name);
-      const other = entry?.versions[version];
+      const other = digestIn(entry, version);
       if (other !== undefined && other !== digest)
         throw new ExchangeRefused(
           `${name}:${version} is another image already (sha256:${other}), and a version never changes. Name another one with --version`,

@@ -4,6 +4,7 @@ import { readSmoke } from "#host/images/store/facts.ts";
 import { lockName } from "#host/images/store/layout.ts";
 import type { Work } from "#host/images/work.ts";
 import type { Image } from "#host/runner/ports.ts";
+import { Fault } from "#job/fault.ts";
 import type { FileLock } from "#lib/file-lock.ts";
 import { obtain } from "./obtain.ts";
 import { type Offer, usable } from "./offers.ts";
@@ -23,7 +24,7 @@ export type Refreshed = {
 /**
  * The newest version that is good here becomes what its image's name means: one that is not withdrawn and has not failed a smoke boot on
  * this host is fetched, tried out, and only then meant. Until then, and where none is good, the name means what it meant. Throws like
- * `obtain`.
+ * `obtain`, but for image-refused: then the next newest is looked at.
  */
 export async function bringUpToDate(work: Work, offer: Offer): Promise<Refreshed> {
   const { store } = work.places;
@@ -38,7 +39,11 @@ export async function bringUpToDate(work: Work, offer: Offer): Promise<Refreshed
       failures.push(failed(version, smoke.why ?? ""));
       continue;
     }
-    const image = await obtain(work, offer, version);
+    const image = await obtain(work, offer, version).catch(unlessRefused);
+    if (image instanceof Fault) {
+      failures.push(`${version.version} is refused: ${image.message}`);
+      continue;
+    }
     if (smoke?.outcome === "passed" && (await current()) === digest)
       return { name, digest, outcome: "unchanged", says: said(`is ${version.version}`, failures) };
     const outcome = await smokeImage(work, image);
@@ -74,6 +79,11 @@ export async function obtainVersion(
 async function lockOf({ places, onProgress, signal }: Work, name: string): Promise<FileLock> {
   const onWait = () => onProgress(`waiting for another process that is at image ${name}`);
   return await lockName(places.store, name, { onWait, signal });
+}
+
+function unlessRefused(error: unknown): Fault {
+  if (error instanceof Fault && error.code === "image-refused") return error;
+  throw error;
 }
 
 function failed({ version }: CatalogueVersion, why: string): string {

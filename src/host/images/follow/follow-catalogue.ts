@@ -11,6 +11,8 @@ import { readRegularFile } from "#lib/read-regular-file.ts";
 import type { FollowedSource } from "./source.ts";
 
 const SIGNATURE_SUFFIX = ".minisig";
+/** No catalogue is called so. */
+const LOCK_NAME = "following.lock";
 const SIGNATURE_BYTES_MAX = 16 * 1024;
 
 /** What came of asking for a catalogue. Where it is refused or cannot be had, what was taken before stays. */
@@ -33,7 +35,7 @@ export async function followCatalogue(
   const { address } = source;
   const folder = join(store, "catalogues");
   await makeFolders(folder, 0o755);
-  using _ = await FileLock.take(join(folder, "lock"), signal);
+  using _ = await FileLock.take(join(folder, LOCK_NAME), signal);
   const asked = await ask(source, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     const fault = Fault.from(error);
@@ -51,7 +53,8 @@ export async function followCatalogue(
     return { address, outcome: "refused", why: `the catalogue ${verdict.refused}` };
   const { document, isNew, signedBy } = verdict;
   const before = states.find((state) => state.seen.name === document.name);
-  if (isNew || before?.good === undefined || before.good.signature === undefined)
+  // The same document may have been signed again, by a new key.
+  if (isNew || before?.good === undefined || !isSame(before.good.signature, asked.signature))
     await writeCatalogue(store, verdict.seen, asked);
   const { name, version } = document;
   return { address, outcome: isNew ? "new" : "unchanged", name, version, signedBy };
@@ -77,6 +80,10 @@ async function ask(source: FollowedSource, signal: AbortSignal): Promise<Asked> 
     },
   );
   return { text, signature };
+}
+
+function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return Buffer.from(one ?? []).equals(Buffer.from(other ?? []));
 }
 
 /** Undefined when it is not there. */

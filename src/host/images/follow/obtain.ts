@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { manifestOf } from "#host/images/catalogue/document.ts";
@@ -7,7 +8,7 @@ import { unpack } from "#host/images/fetch/unpack.ts";
 import { fileBytesMax, type ImageLimits, limitsOf } from "#host/images/image-limits.ts";
 import { inspectDisk } from "#host/images/inspect/inspect-disk.ts";
 import { noteOrigin } from "#host/images/store/facts.ts";
-import { makeBuildFolder, publish } from "#host/images/store/layout.ts";
+import { imageFolder, makeBuildFolder, publish, sweepBuilds } from "#host/images/store/layout.ts";
 import {
   BOOT_NAMES,
   DISK_NAMES,
@@ -15,16 +16,17 @@ import {
   MANIFEST_NAME,
 } from "#host/images/store/manifest.ts";
 import { openSealed } from "#host/images/store/seal.ts";
-import { openWhole } from "#host/images/whole-image.ts";
+import { clearDamaged, openWhole } from "#host/images/whole-image.ts";
 import type { Work } from "#host/images/work.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
 import { makeFolders } from "#lib/make-folders.ts";
 import { printable } from "#lib/printable.ts";
 import type { Offer } from "./offers.ts";
-import { fileOf } from "./source.ts";
+import { type FollowedSource, fileOf } from "./source.ts";
 
 const MIB = 2 ** 20;
+const BRING_TRIES = 3;
 
 export type ObtainProgress = {
   readonly onProgress: (line: string) => void;
@@ -57,11 +59,12 @@ export async function obtain(
   const { digest } = version;
   const stored = await openWhole(work, digest);
   if (stored !== undefined) return stored;
+  if (existsSync(imageFolder(store, digest))) await clearDamaged(work, digest, onProgress);
+  await sweepBuilds(store, image.name);
   const parts = partsOf(version);
   checkLimits(`${image.name}:${version.version}`, version, parts, limitsOf(places));
 
-  const fetching = join(store, "fetching");
-  await makeFolders(fetching, 0o755);
+  await makeFolders(join(store, "fetching"), 0o755);
   const allBytes = parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const folder = await makeBuildFolder(store, image.name);
   try {
@@ -70,30 +73,22 @@ export async function obtain(
     let doneBytes = 0;
     for (const part of parts) {
       onProgress(`fetching ${part.name}`);
-      const { bytes, sha256 } = part;
-      const fetched = await download(
-        {
-          source: { ...fileOf(source, part.url), bytes, sha256 },
-          folder: fetching,
-          rules: source.rules,
-          onProgress: (progress) => onBytes(doneBytes + progress.doneBytes, allBytes),
-          onWait: () => onProgress(`waiting for another process that fetches ${part.name}`),
-        },
-        signal,
-      );
-      doneBytes += bytes;
-      await place(part, fetched, join(built, part.name), signal);
+      const before = doneBytes;
+      const onPart = (bytes: number) => onBytes(before + bytes, allBytes);
+      await bring({ ...work, onBytes: onPart }, source, part, join(built, part.name));
+      doneBytes += part.bytes;
     }
     onProgress("inspecting");
     await inspect(version, built, signal);
     const manifest = encodeManifest(manifestOf(image.name, version));
     await writeFile(join(built, MANIFEST_NAME), manifest.text);
-    await publish(store, built, digest);
+    // Before it is there: no name means an image that came so until it was tried out, see tidy-names.ts.
     await noteOrigin(store, digest, {
       kind: "catalogue",
       by: `${catalogue} (${source.address})`,
       at: new Date().toISOString(),
     });
+    await publish(store, built, digest);
     return await openSealed(store, digest, work.signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -128,6 +123,36 @@ function checkLimits(
   }
   if (files.disk.virtualMiB > limits.diskMiB)
     throw says(`has a disk of ${files.disk.virtualMiB} MiB, more than ${limits.diskMiB} MiB`);
+}
+
+/** Fetches a file and puts it in its place. */
+async function bring(
+  { places, onProgress, onBytes, signal }: Work,
+  source: FollowedSource,
+  part: Part,
+  to: string,
+): Promise<void> {
+  const { bytes, sha256 } = part;
+  const order = {
+    source: { ...fileOf(source, part.url), bytes, sha256 },
+    folder: join(places.store, "fetching"),
+    rules: source.rules,
+    onProgress: ({ doneBytes }: { doneBytes: number }) => onBytes(doneBytes, bytes),
+    onWait: () => onProgress(`waiting for another process that fetches ${part.name}`),
+  };
+  for (let tries = 1; ; tries += 1) {
+    const fetched = await download(order, signal);
+    try {
+      return await place(part, fetched, to, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // It unpacks to something else than was said, and always will.
+      const isRefused = Fault.from(error).code === "image-refused";
+      if (isRefused) await rm(fetched, { force: true });
+      // Else another image may have the very file, and whoever brought that one took it away meanwhile.
+      if (isRefused || tries === BRING_TRIES || existsSync(fetched)) throw error;
+    }
+  }
 }
 
 /** What was fetched goes to its place in the image, readable by everyone, and is in the folder of downloads no more. */

@@ -1,5 +1,7 @@
-import { findRecipe } from "#host/images/build/recipe.ts";
+import { recipeNames } from "#host/images/build/recipe.ts";
+import { findOffer } from "#host/images/resolve.ts";
 import { readEntry, storedNames } from "#host/images/store/entry.ts";
+import { translated } from "#host/images/translated.ts";
 import type { Work } from "#host/images/work.ts";
 import { Fault } from "#job/fault.ts";
 import { bringUpToDate, type Refreshed } from "./bring-up-to-date.ts";
@@ -25,19 +27,28 @@ export async function refreshImages(work: Work, names: readonly string[]): Promi
     onProgress(`asking ${source.address}`);
     catalogues.push(await followCatalogue(store, source, signal));
   }
-  const { find, troubles } = await readOffers(store, sources);
-  const wanted = new Map<string, Offer | undefined>();
-  for (const name of [...names, ...(await storedNames(store))]) {
-    const offer = find(name);
-    if (offer !== undefined || names.includes(name)) wanted.set(offer?.image.name ?? name, offer);
-  }
+  const { troubles } = await readOffers(store, sources);
   const images: Refreshed[] = [];
-  for (const [name, offer] of wanted) {
-    // Where there is a recipe, the name means what that makes.
-    if ((await findRecipe(places.recipes, name)) === undefined)
-      images.push(await refreshOne(work, name, offer));
-  }
+  for (const [name, offer] of await wantedOffers(work, names))
+    images.push(await refreshOne(work, name, offer));
   return { catalogues, images, troubles };
+}
+
+/** What is to be looked at, by the images' own names; undefined for what somebody asked for and no catalogue has. */
+async function wantedOffers(
+  { places }: Work,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Offer | undefined>> {
+  const made = new Set(await recipeNames(places.recipes));
+  const wanted = new Map<string, Offer | undefined>();
+  for (const asked of [...names, ...(await storedNames(places.store))]) {
+    const offer = await findOffer(places, asked);
+    const name = offer?.image.name ?? asked;
+    // Where there is a recipe, the name means what that makes.
+    if (made.has(asked) || made.has(name)) continue;
+    if (offer !== undefined || names.includes(asked)) wanted.set(name, offer);
+  }
+  return wanted;
 }
 
 async function refreshOne(work: Work, name: string, offer: Offer | undefined): Promise<Refreshed> {
@@ -46,7 +57,7 @@ async function refreshOne(work: Work, name: string, offer: Offer | undefined): P
   try {
     if (offer === undefined)
       throw new Fault("image-unknown", "no catalogue that this host follows offers it");
-    return await bringUpToDate({ ...work, onProgress }, offer);
+    return await translated(signal, () => bringUpToDate({ ...work, onProgress }, offer));
   } catch (error) {
     signal.throwIfAborted();
     const fault = Fault.from(error);

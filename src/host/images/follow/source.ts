@@ -31,18 +31,14 @@ export function openSource(settings: SourceSettings): FollowedSource {
   const { url, path, hosts, allowAddresses, ca } = settings;
   const keys: readonly PublicKey[] = settings.keys.map(readPublicKey);
   const { allowUnsigned } = settings;
+  const others = { hosts, allowAddresses, ...(ca === undefined ? {} : { ca }) };
   if (url !== undefined) {
-    const rules = fetchRules({
-      catalogue: url,
-      hosts,
-      allowAddresses,
-      ...(ca === undefined ? {} : { ca }),
-    });
+    const rules = fetchRules({ catalogue: url, ...others });
     return { address: url, keys, allowUnsigned, rules, folder: undefined };
   }
   if (path === undefined) throw new TypeError("a catalogue has a url or a path");
   const address = join(path, DOCUMENT_NAME);
-  return { address, keys, allowUnsigned, rules: fetchRules({}), folder: path };
+  return { address, keys, allowUnsigned, rules: fetchRules(others), folder: path };
 }
 
 /** Where a catalogue's file is. Throws image-refused for one outside the folder; addresses are checked when they are asked. */

@@ -25,6 +25,10 @@ export async function switchName(
   const { previous } = entry;
   if (previous === undefined || (await readSmoke(store, previous))?.outcome === "failed")
     return "stuck";
-  await writeEntry(store, name, { ...entry, current: previous, previous: digest });
+  const { versions, order = [] } = entry;
+  await writeEntry(store, name, {
+    ...{ schema: 2, versions, order },
+    ...{ current: previous, previous: digest },
+  });
   return "fell back";
 }

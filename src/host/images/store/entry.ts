@@ -78,8 +78,8 @@ export async function writeEntry(store: string, name: string, entry: Entry): Pro
 }
 
 /**
- * An entry after an image came in: `version` is it from now on and becomes the newest. As `current` the bare name means it, and
- * what that meant before is kept as `previous`.
+ * An entry after an image came in: `version` is it from now on and becomes the newest. As `current` the bare name means it, what
+ * that meant before is kept as `previous`, and the name no longer counts as built from its recipe.
  */
 export function withVersion(
   entry: Entry | undefined,
@@ -93,7 +93,7 @@ export function withVersion(
   };
   if (entry === undefined) return { schema: 2, current: added, ...grown };
   if (!isCurrent || entry.current === added) return { ...entry, ...grown };
-  return { ...entry, ...grown, current: added, previous: entry.current };
+  return { schema: 2, current: added, previous: entry.current, ...grown };
 }
 
 /**
@@ -112,6 +112,13 @@ export function withoutDigests(
     return { ...rest, ...kept, ...(before === undefined ? {} : { previous: before }) };
   const current = before ?? left.at(-1)?.[1];
   return current === undefined ? undefined : { schema: 2, current, ...kept };
+}
+
+/** The image that a version is, by its name, which may be any word: `constructor` too. */
+export function digestIn(entry: Entry | undefined, version: string): string | undefined {
+  return entry !== undefined && Object.hasOwn(entry.versions, version)
+    ? entry.versions[version]
+    : undefined;
 }
 
 /** The versions of an entry with their digests, the newest last. Those whose order nobody wrote down come first. */

@@ -8,6 +8,9 @@ import { tidyNames } from "./tidy-names.ts";
 
 const HOUR_MS = 3600_000;
 
+/** All that a download leaves but its lock, which stays: who removed it would let two in. See download.ts. */
+const FETCHED = /^([0-9a-f]{64})(|\.part|\.part\.json|\.part\.json\.[0-9a-f]+\.tmp)$/;
+
 /** For how long what is of no use by itself stays. */
 const STAYS_MS = {
   /** A download that nobody went on with; until then it is resumed, however often its process dies. */
@@ -68,10 +71,11 @@ async function dropOld(store: string): Promise<readonly string[]> {
     said.push(`${path}: old, removed`);
   };
   for (const name of await list(join(store, "fetching"))) {
-    if (!name.endsWith(".part")) continue;
-    const lock = FileLock.tryTake(join(store, "fetching", name.replace(/\.part$/, ".lock")));
-    using _ = lock;
-    if (lock !== undefined) await drop(`fetching/${name}`, "download");
+    const [, digest, more] = FETCHED.exec(name) ?? [];
+    if (digest === undefined) continue;
+    using lock = FileLock.tryTake(join(store, "fetching", `${digest}.lock`));
+    if (lock !== undefined)
+      await drop(`fetching/${name}`, more?.endsWith(".tmp") ? "temporary" : "download");
   }
   for (const name of await list(join(store, "damaged"))) await drop(`damaged/${name}`, "damaged");
   for (const digest of await list(join(store, "facts"))) {

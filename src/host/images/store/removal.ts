@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { syncFolder } from "#lib/atomic-file.ts";
 import { makeFolders } from "#lib/make-folders.ts";
 import { entryPath, readEntries, withoutDigests, writeEntry } from "./entry.ts";
-import { factsFolder } from "./facts.ts";
+import { factsFolder, readSmoke } from "./facts.ts";
 import { heldDigests, takeStoreLock } from "./holds.ts";
 import { machinesByDigest, type Place } from "./in-use.ts";
 import { namesOf, type StoredImage, usedAtMs } from "./inventory.ts";
@@ -34,7 +34,9 @@ export async function removeImage(
   const gone = await takeOut({ ...place, target: "removing" }, digest, objection, signal);
   if ("why" in gone) return gone.why;
   await rm(gone.path, { recursive: true, force: true });
-  await rm(factsFolder(place.store, digest), { recursive: true, force: true });
+  // That it failed is remembered for a while, so that nobody fetches it right again: see recover.ts.
+  if ((await readSmoke(place.store, digest))?.outcome !== "failed")
+    await rm(factsFolder(place.store, digest), { recursive: true, force: true });
   return undefined;
 }
 

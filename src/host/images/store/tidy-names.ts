@@ -11,6 +11,7 @@ import {
   withVersion,
   writeEntry,
 } from "./entry.ts";
+import { readOrigin, readSmoke } from "./facts.ts";
 import { usedAtMs } from "./inventory.ts";
 import { imageFolder, storedDigests, tryLockName } from "./layout.ts";
 import { readManifest } from "./manifest.ts";
@@ -47,6 +48,7 @@ async function tidyName(
     if (text !== undefined) await moveAside(store, path, name);
     const anew = entryOf(claims);
     if (anew !== undefined) await writeEntry(store, name, anew);
+    else if (text === undefined) return undefined;
     const was = text === undefined ? "was missing" : "could not be read, set aside";
     return `${was}; ${meaning(anew)}`;
   }
@@ -81,6 +83,12 @@ async function moveAside(store: string, path: string, name: string): Promise<voi
   await rename(path, join(folder, `${name}.json.${Date.now()}`));
 }
 
+/** An image of a catalogue is meant by its name only when it was tried out here, whatever brought it. */
+async function mayBeMeant(store: string, digest: string): Promise<boolean> {
+  if ((await readOrigin(store, digest))?.kind !== "catalogue") return true;
+  return (await readSmoke(store, digest))?.outcome === "passed";
+}
+
 /** What the images say, the one that came or was used last at the end. */
 async function claimsByName(store: string): Promise<ReadonlyMap<string, readonly Claim[]>> {
   const found: { name: string; claim: Claim; usedMs: number }[] = [];
@@ -88,6 +96,7 @@ async function claimsByName(store: string): Promise<ReadonlyMap<string, readonly
     const manifest = await readManifest(imageFolder(store, digest), digest).catch(() => undefined);
     if (manifest === undefined) continue;
     const { name, version } = manifest;
+    if (!(await mayBeMeant(store, digest))) continue;
     found.push({ name, claim: { digest, version }, usedMs: await usedAtMs(store, digest) });
   }
   found.sort((a, b) => a.usedMs - b.usedMs);
