@@ -6,7 +6,9 @@ import { ROOT } from "#test/kit/house.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 import { UnitFile } from "#test/kit/unit-file.ts";
 
-const UNITS = ["testbedd.service", "testbed-jobs.service"];
+/** Tenths of systemd's exposure level. The daemon's has the namespaces that an image's inspection is apart by: 0.6. */
+const EXPOSURE = { "testbedd.service": 26, "testbed-jobs.service": 20 };
+const UNITS = Object.keys(EXPOSURE);
 const PROGRAM = "/usr/lib/testbed/current/bin/testbed";
 
 let folder: string;
@@ -21,7 +23,7 @@ function tool(name: string, ...args: string[]) {
   return command(name, args, { env: { PATH, SYSTEMD_PAGER: "", LC_ALL: "C" } });
 }
 
-describe.each(UNITS)("%s", (name) => {
+describe.each(Object.entries(EXPOSURE))("%s", (name, exposure) => {
   const unit = new UnitFile(name);
 
   test("systemd understands every line", async () => {
@@ -36,9 +38,9 @@ describe.each(UNITS)("%s", (name) => {
     });
   });
 
-  test("its exposure is 2.0 at most", async () => {
+  test("its exposure is what it has to be, at most", async () => {
     const path = join(ROOT, "systemd", name);
-    const asked = ["--offline=true", "--threshold=20", "--no-pager", path];
+    const asked = ["--offline=true", `--threshold=${exposure}`, "--no-pager", path];
     const { exitCode, stdout } = await tool("systemd-analyze", "security", ...asked);
     expect(exitCode, stdout.trim().split("\n").at(-1)).toBe(0);
   });
