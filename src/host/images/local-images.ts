@@ -1,8 +1,7 @@
 import type { Image, Images } from "#host/runner/ports.ts";
-import { fetchImage } from "./follow/fetch-image.ts";
 import type { ObtainProgress } from "./follow/obtain.ts";
-import { type RefreshReport, refreshImages } from "./follow/refresh.ts";
-import { type Trial, trySmoke } from "./follow/try-smoke.ts";
+import type { RefreshReport } from "./follow/refresh.ts";
+import type { Trial } from "./follow/try-smoke.ts";
 import type { ImagePlaces } from "./image-places.ts";
 import { type OfferedImage, offeredImages } from "./offered-images.ts";
 import { resolveImage } from "./resolve.ts";
@@ -73,10 +72,19 @@ export function localImages(places: ImagePlaces, machines: Partial<Machines> = {
         return resolveImage(work, name);
       }),
     refresh: (names, progress, signal) =>
-      translated(signal, () => refreshImages(workOf(progress, signal), names)),
+      translated(signal, async () => {
+        const { refreshImages } = await import("./follow/refresh.ts");
+        return await refreshImages(workOf(progress, signal), names);
+      }),
     fetch: (reference, progress, signal) =>
-      translated(signal, () => fetchImage(workOf(progress, signal), reference)),
+      translated(signal, async () => {
+        const { fetchImage } = await import("./follow/fetch-image.ts");
+        return await fetchImage(workOf(progress, signal), reference);
+      }),
     smoke: (reference, onProgress, signal) =>
-      translated(signal, () => trySmoke(workOf({ onProgress }, signal), reference)),
+      translated(signal, async () => {
+        const { trySmoke } = await import("./follow/try-smoke.ts");
+        return await trySmoke(workOf({ onProgress }, signal), reference);
+      }),
   };
 }

@@ -4,7 +4,6 @@ import { type ImageReference, parseImageReference } from "#job/image-reference.t
 import { findRecipe, type Recipe } from "./build/recipe.ts";
 import { upToDate } from "./build/up-to-date.ts";
 import type { CatalogueVersion } from "./catalogue/document-schema.ts";
-import { bringUpToDate, obtainVersion } from "./follow/bring-up-to-date.ts";
 import { deprecation, type Offer, readOffers, versionOf } from "./follow/offers.ts";
 import { unknown } from "./known-images.ts";
 import { digestIn, type Entry, readEntry } from "./store/entry.ts";
@@ -79,7 +78,7 @@ async function ofName(work: Work, text: string, reference: ImageReference): Prom
   // Without an offer there is an entry.
   if (offer === undefined) return await openSealed(store, current as string, work.signal);
   return offered !== undefined && gone === undefined
-    ? await obtainVersion(work, offer, offered)
+    ? await obtainOffered(work, offer, offered)
     : await firstOf(work, offer);
 }
 
@@ -106,11 +105,12 @@ async function pinned(work: Work, offer: Offer, version: CatalogueVersion): Prom
   const stored = await openWhole(work, version.digest);
   if (says !== undefined && stored === undefined) throw new Fault("image-refused", says);
   if (says !== undefined) work.onProgress(says);
-  return stored ?? (await obtainVersion(work, offer, version));
+  return stored ?? (await obtainOffered(work, offer, version));
 }
 
 /** A name that means nothing here yet, or nothing that is still here. */
 async function firstOf(work: Work, offer: Offer): Promise<Image> {
+  const { bringUpToDate } = await import("./follow/bring-up-to-date.ts");
   const { outcome, digest, says } = await bringUpToDate(work, offer);
   const found = await openWhole(work, digest);
   if (found !== undefined) return found;
@@ -147,4 +147,10 @@ function versionsOf(entry: Entry | undefined): readonly string[] {
 
 function versionsHere(versions: readonly string[]): string {
   return `versions here: ${[...new Set(versions)].join(", ")}`;
+}
+
+/** What fetches is loaded when something is to be fetched: most jobs are of images that are here. */
+async function obtainOffered(work: Work, offer: Offer, version: CatalogueVersion): Promise<Image> {
+  const { obtainVersion } = await import("./follow/bring-up-to-date.ts");
+  return await obtainVersion(work, offer, version);
 }

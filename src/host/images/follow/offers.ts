@@ -1,6 +1,4 @@
-import { readCatalogues } from "#host/images/catalogue/catalogue-state.ts";
 import type { CatalogueImage, CatalogueVersion } from "#host/images/catalogue/document-schema.ts";
-import { whyNoLongerGood } from "#host/images/catalogue/trust.ts";
 import type { FollowedSource } from "./source.ts";
 
 /** An image that a followed catalogue offers. */
@@ -30,6 +28,9 @@ export async function readOffers(
   nowMs = Date.now(),
 ): Promise<Offers> {
   if (sources.length === 0) return offersOf([], []);
+  // Only now: most hosts follow none, and should not compile a schema at each start.
+  const { readCatalogues } = await import("#host/images/catalogue/catalogue-state.ts");
+  const { whyNoLongerGood } = await import("#host/images/catalogue/trust.ts");
   const { states, damage } = await readCatalogues(store);
   const troubles = [...damage];
   const all = sources.flatMap((source): readonly Offer[] => {
