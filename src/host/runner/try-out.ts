@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Phase } from "#job/phase.ts";
 import type { Listener } from "./attempt.ts";
 import type { House, Image, TrialOutcome } from "./ports.ts";
 import { type ProbeOrder, probe } from "./probe.ts";
@@ -36,10 +37,19 @@ export async function tryOut(
   return { kind: "failed", acceleration: report.acceleration ?? "tcg", why: says };
 }
 
+/** What is worth a line: the rest takes no time. */
+const WORDS: Readonly<Partial<Record<Phase, string>>> = {
+  booting: "starting a machine",
+  running: "the machine is ready, running a job in it",
+};
+
 function listenerTo(onProgress: (line: string) => void): Listener {
   const nothing = () => undefined;
   return {
-    enter: (phase) => onProgress(`smoke boot: ${phase}`),
+    enter: (phase) => {
+      const words = WORDS[phase];
+      if (words !== undefined) onProgress(`smoke boot: ${words}`);
+    },
     takenUp: nothing,
     image: nothing,
     requirement: nothing,

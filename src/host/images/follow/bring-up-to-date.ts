@@ -26,9 +26,10 @@ export type Refreshed = {
  * this host is fetched, tried out, and only then meant. Until then, and where none is good, the name means what it meant. Throws like
  * `obtain`, but for image-refused: then the next newest is looked at.
  */
-export async function bringUpToDate(work: Work, offer: Offer): Promise<Refreshed> {
-  const { store } = work.places;
+export async function bringUpToDate(asked: Work, offer: Offer): Promise<Refreshed> {
   const { name } = offer.image;
+  const work = toldOf(asked, name);
+  const { store } = work.places;
   using _ = await lockOf(work, name);
   const failures: string[] = [];
   const current = async () => (await readEntry(store, name))?.current;
@@ -45,7 +46,12 @@ export async function bringUpToDate(work: Work, offer: Offer): Promise<Refreshed
       continue;
     }
     if (smoke?.outcome === "passed" && (await current()) === digest)
-      return { name, digest, outcome: "unchanged", says: said(`is ${version.version}`, failures) };
+      return {
+        name,
+        digest,
+        outcome: "unchanged",
+        says: said(`means version ${version.version}`, failures),
+      };
     const outcome = await smokeImage(work, image);
     if (outcome.kind === "passed") {
       await switchName(store, image, "passed");
@@ -53,7 +59,7 @@ export async function bringUpToDate(work: Work, offer: Offer): Promise<Refreshed
         name,
         digest,
         outcome: "switched",
-        says: said(`is ${version.version} now`, failures),
+        says: said(`means version ${version.version} now`, failures),
       };
     }
     if (outcome.kind === "skipped") {
@@ -68,16 +74,22 @@ export async function bringUpToDate(work: Work, offer: Offer): Promise<Refreshed
 
 /** One version, for who named it, and for a store that lost it. */
 export async function obtainVersion(
-  work: Work,
+  asked: Work,
   offer: Offer,
   version: CatalogueVersion,
 ): Promise<Image> {
+  const work = toldOf(asked, offer.image.name);
   using _ = await lockOf(work, offer.image.name);
   return await obtain(work, offer, version);
 }
 
+/** Work whose lines say which image they are about. */
+export function toldOf(work: Work, name: string): Work {
+  return { ...work, onProgress: (line) => work.onProgress(`image ${name}: ${line}`) };
+}
+
 async function lockOf({ places, onProgress, signal }: Work, name: string): Promise<FileLock> {
-  const onWait = () => onProgress(`waiting for another process that is at image ${name}`);
+  const onWait = () => onProgress("waiting for another process that is at this image");
   return await lockName(places.store, name, { onWait, signal });
 }
 

@@ -3,6 +3,7 @@ import { readCatalogues, writeCatalogue } from "#host/images/catalogue/catalogue
 import { DOCUMENT_BYTES_MAX } from "#host/images/catalogue/document.ts";
 import { judge } from "#host/images/catalogue/trust.ts";
 import { fetchDocument } from "#host/images/fetch/fetch-document.ts";
+import type { Work } from "#host/images/work.ts";
 import { Fault } from "#job/fault.ts";
 import { FileLock } from "#lib/file-lock.ts";
 import { makeFolders } from "#lib/make-folders.ts";
@@ -26,8 +27,22 @@ export type Followed = { readonly address: string } & (
   | { readonly outcome: "refused" | "unreachable"; readonly why: string }
 );
 
+/** Asks for each catalogue in turn, and says so. Throws like `followCatalogue`. */
+export async function followAll({
+  places: { store, sources = [] },
+  onProgress,
+  signal,
+}: Work): Promise<readonly Followed[]> {
+  const all: Followed[] = [];
+  for (const source of sources) {
+    onProgress(`asking ${source.address}`);
+    all.push(await followCatalogue(store, source, signal));
+  }
+  return all;
+}
+
 /** Asks for a catalogue and takes it when it may be trusted. One asks at a time. Throws host-disk-full, or the signal's reason. */
-export async function followCatalogue(
+async function followCatalogue(
   store: string,
   source: FollowedSource,
   signal: AbortSignal,

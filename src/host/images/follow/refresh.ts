@@ -5,7 +5,7 @@ import { translated } from "#host/images/translated.ts";
 import type { Work } from "#host/images/work.ts";
 import { Fault } from "#job/fault.ts";
 import { bringUpToDate, type Refreshed } from "./bring-up-to-date.ts";
-import { type Followed, followCatalogue } from "./follow-catalogue.ts";
+import { type Followed, followAll } from "./follow-catalogue.ts";
 import { type Offer, readOffers } from "./offers.ts";
 
 export type RefreshReport = {
@@ -20,13 +20,9 @@ export type RefreshReport = {
  * one name's trouble does not hold up the next. Twice is safe. Throws host-disk-full, or the signal's reason.
  */
 export async function refreshImages(work: Work, names: readonly string[]): Promise<RefreshReport> {
-  const { places, onProgress, signal } = work;
+  const { places } = work;
   const { store, sources = [] } = places;
-  const catalogues: Followed[] = [];
-  for (const source of sources) {
-    onProgress(`asking ${source.address}`);
-    catalogues.push(await followCatalogue(store, source, signal));
-  }
+  const catalogues = await followAll(work);
   const { troubles } = await readOffers(store, sources);
   const images: Refreshed[] = [];
   for (const [name, offer] of await wantedOffers(work, names))
@@ -53,11 +49,10 @@ async function wantedOffers(
 
 async function refreshOne(work: Work, name: string, offer: Offer | undefined): Promise<Refreshed> {
   const { places, signal } = work;
-  const onProgress = (line: string) => work.onProgress(`image ${name}: ${line}`);
   try {
     if (offer === undefined)
       throw new Fault("image-unknown", "no catalogue that this host follows offers it");
-    return await translated(signal, () => bringUpToDate({ ...work, onProgress }, offer));
+    return await translated(signal, () => bringUpToDate(work, offer));
   } catch (error) {
     signal.throwIfAborted();
     const fault = Fault.from(error);

@@ -3,6 +3,7 @@ import { resolveImage } from "#host/images/resolve.ts";
 import { lockName } from "#host/images/store/layout.ts";
 import type { Work } from "#host/images/work.ts";
 import type { Image } from "#host/runner/ports.ts";
+import { toldOf } from "./bring-up-to-date.ts";
 import { type SmokeOutcome, smokeImage } from "./smoke-image.ts";
 import { type Switched, switchName } from "./switch-name.ts";
 
@@ -17,9 +18,10 @@ export type Trial = {
  * A smoke boot of the image that a reference means. What its name means follows from it, but for an image of a recipe: that is what its
  * name means in any case. Throws like `resolve`.
  */
-export async function trySmoke(work: Work, reference: string): Promise<Trial> {
+export async function trySmoke(asked: Work, reference: string): Promise<Trial> {
+  const image = await resolveImage(asked, reference);
+  const work = toldOf(asked, image.name);
   const { places, onProgress, signal } = work;
-  const image = await resolveImage(work, reference);
   using _ = await lockName(places.store, image.name, {
     onWait: () => onProgress("waiting for another process that is at this image"),
     signal,
