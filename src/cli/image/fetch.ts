@@ -8,7 +8,7 @@ import { explainUnknown } from "./explain-unknown.ts";
 import { tell, tellingBytes } from "./tell.ts";
 
 const HELP_AFTER = `
-Brings versions of a followed catalogue into the store: resumed where an earlier fetch
+Asks the catalogues what they have, and brings versions into the store: resumed where an earlier fetch
 broke off, checked against the catalogue's SHA-256, inspected. What a bare name means does
 not change: 'testbed image smoke' tries a version out and makes its name mean it,
 'testbed image refresh' does all of it.

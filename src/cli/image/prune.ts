@@ -93,12 +93,21 @@ const COLUMNS: readonly Column<Decision>[] = [
   { head: "IMAGE", cell: ({ image }) => nameOf(image) },
   { head: "DIGEST", cell: ({ image }) => image.digest.slice(0, 12) },
   { head: "SIZE", cell: ({ image }) => bytesInWords(image.bytes), isRight: true },
-  { head: "", cell: ({ goes }) => (goes ? "goes" : "stays") },
-  { head: "WHY", cell: ({ why }) => why },
 ];
 
+/** By name, as a list has them. */
+function inOrder(decisions: readonly Decision[]): readonly Decision[] {
+  const named = namedImages(decisions.map(({ image }) => image)).map(({ image }) => image);
+  return decisions.toSorted((a, b) => named.indexOf(a.image) - named.indexOf(b.image));
+}
+
 function inWords({ decisions, freedBytes, leftBytes }: Pruned, dryRun: boolean): string {
-  const table = decisions.length === 0 ? "" : tableOf(COLUMNS, decisions, terminalWidth());
+  const columns: readonly Column<Decision>[] = [
+    ...COLUMNS,
+    { head: "", cell: ({ goes }) => (goes ? (dryRun ? "goes" : "gone") : "stays") },
+    { head: "WHY", cell: ({ why }) => why, least: 20 },
+  ];
+  const table = decisions.length === 0 ? "" : tableOf(columns, inOrder(decisions), terminalWidth());
   const freed = `${dryRun ? "would free" : "freed"} ${bytesInWords(freedBytes)}`;
   return `${table}${freed}; ${bytesInWords(leftBytes)} stay\n`;
 }

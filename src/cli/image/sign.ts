@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { BrokenError, EXIT_CODES, UsageError } from "#cli/exit-code.ts";
@@ -66,8 +67,14 @@ function commandsFor({ path, document }: Publication, key: string | undefined): 
   const secret = key === undefined ? [] : ["-s", key];
   return {
     sign: ["minisign", "-S", ...secret, ...files, "-t", comment],
-    verify: ["minisign", "-V", "-p", "minisign.pub", ...files],
+    verify: ["minisign", "-V", "-p", publicHalfOf(key), ...files],
   };
+}
+
+/** Where it lies when both were made as `images.key` and `images.pub`; else what minisign calls it when nobody says how. */
+function publicHalfOf(key: string | undefined): string {
+  const beside = key?.replace(/\.key$/, ".pub");
+  return beside !== undefined && beside !== key && existsSync(beside) ? beside : "minisign.pub";
 }
 
 function summary({ path, document, isWritten, changes }: Publication, commands: Commands) {

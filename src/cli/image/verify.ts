@@ -67,11 +67,17 @@ async function verify(references: readonly string[], { repair, json }: Options):
   else {
     const found = damages.map(({ path, says }) => `${printable(path)}: ${printable(says, 500)}\n`);
     const done = repaired.map((line) => `repaired: ${printable(line, 500)}\n`);
-    const sum = damages.length === 0 ? "nothing is damaged" : `${damages.length} damages`;
+    const sum = damages.length === 0 ? "nothing is damaged" : counted(damages.length, "damage");
     const rest = repaired.length > 0 ? `, ${left.length} left` : "";
-    await printAnswer(`${[...found, ...done].join("")}${count} images read: ${sum}${rest}\n`);
+    await printAnswer(
+      `${[...found, ...done].join("")}${counted(count, "image")} read: ${sum}${rest}\n`,
+    );
   }
   if (left.length > 0) process.exitCode = EXIT_CODES.broken;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 async function leftOf<D extends { kind: string; path: string; digest?: string }>(
