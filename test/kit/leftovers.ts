@@ -21,16 +21,22 @@ export async function leftovers(
   state = TEST_STATE,
   libvirt = "qemu:///system",
 ): Promise<readonly string[]> {
-  const prefix = await machinePrefix(state);
-  const [domains, folders, variables, processes] = await Promise.all([
+  const folders = await readdir(join(state, "machines")).catch(() => []);
+  return [...folders, ...(await machinesLeft(await machinePrefix(state), libvirt))];
+}
+
+/** The same of an installation whose state folder is gone, but for folders. */
+export async function machinesLeft(
+  prefix: string,
+  libvirt = "qemu:///system",
+): Promise<readonly string[]> {
+  const [domains, variables, processes] = await Promise.all([
     call("virsh", ["-c", libvirt, "list", "--all", "--name"]),
-    readdir(join(state, "machines")).catch(() => []),
     readdir(NVRAM).catch(() => []),
     call("ps", ["-eo", "args"]),
   ]);
   return [
     ...domains.stdout.split("\n").filter((name) => name.startsWith(prefix)),
-    ...folders,
     ...variables.filter((name) => name.startsWith(prefix)),
     ...processes.stdout
       .split("\n")
