@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DIGEST_PATTERN, NAME_PATTERN } from "#host/images/store/manifest.ts";
@@ -7,8 +6,9 @@ import { makeFolders } from "#lib/make-folders.ts";
 import { printable } from "#lib/printable.ts";
 import { readRegularFile, UnreadableError } from "#lib/read-regular-file.ts";
 import { compileSchema } from "#lib/validate.ts";
-import { DOCUMENT_BYTES_MAX, readDocument } from "./document.ts";
+import { DOCUMENT_BYTES_MAX } from "./document.ts";
 import type { CatalogueDocument } from "./document-schema.ts";
+import { readKnownDocument } from "./known-documents.ts";
 import { CatalogueRefused } from "./refused.ts";
 import type { Seen } from "./trust.ts";
 
@@ -120,9 +120,7 @@ async function readState(
   const file = `${seen.sha256}.json`;
   try {
     const text = await readFile(join(folder, file), DOCUMENT_BYTES_MAX);
-    if (createHash("sha256").update(text).digest("hex") !== seen.sha256)
-      throw new CatalogueRefused("has not the SHA-256 in its name");
-    const document = readDocument(text);
+    const document = readKnownDocument(text, seen.sha256);
     return { seen, good: { document, text, signature: await signatureOf(join(folder, file)) } };
   } catch (error) {
     if (!(error instanceof CatalogueRefused || error instanceof UnreadableError)) throw error;

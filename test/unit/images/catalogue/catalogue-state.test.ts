@@ -47,6 +47,20 @@ describe("what a host keeps of catalogues", () => {
     );
   });
 
+  test("is read once, and again when it is another", async () => {
+    await using store = await scratchFolder();
+    const documentNow = async () => (await readCatalogues(store.path)).states[0]?.good?.document;
+    const { folder, seen } = await take(store.path, sampleDocument());
+    const first = await documentNow();
+    expect(first).toEqual(sampleDocument());
+    expect(await documentNow()).toBe(first);
+    await take(store.path, sampleDocument({ version: 8 }));
+    expect((await documentNow())?.version).toBe(8);
+    await take(store.path, sampleDocument());
+    await writeFile(join(folder, `${seen.sha256}.json`), "{}");
+    expect(await documentNow()).toBeUndefined();
+  });
+
   test("loses the signature with the document that had one", async () => {
     await using store = await scratchFolder();
     await take(store.path, sampleDocument(), SIGNATURE);
