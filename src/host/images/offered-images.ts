@@ -1,5 +1,6 @@
 import { freshDigest } from "./build/fresh-digest.ts";
 import { findRecipe, recipeNames } from "./build/recipe.ts";
+import { type Offers, readOffers } from "./follow/offers.ts";
 import type { ImagePlaces } from "./image-places.ts";
 import { readEntry, storedNames } from "./store/entry.ts";
 import { imageFolder } from "./store/layout.ts";
@@ -15,17 +16,31 @@ export type OfferedImage = {
 };
 
 /**
- * What this host has or can make: for each name what the bare name means first, then other versions in the store. What cannot be
- * read is left out: whoever asks for it is told why.
+ * What this host has or can make: for each name what the bare name means first, then other versions in the store; and what the name
+ * means once more by each other name that its catalogue has for it. What cannot be read is left out: whoever asks for it is told why.
  */
 export async function offeredImages(catalogue: ImagePlaces): Promise<readonly OfferedImage[]> {
   const { store, recipes } = catalogue;
   const names = new Set([...(await recipeNames(recipes)), ...(await storedNames(store))]);
+  const offers = await readOffers(store, catalogue.sources ?? []);
   const found: OfferedImage[] = [];
   for (const name of [...names].sort()) {
-    found.push(...(await ofName(catalogue, name).catch(() => [])));
+    const own = await ofName(catalogue, name).catch(() => []);
+    found.push(...own, ...byOtherNames(own[0], { offers, names }));
   }
   return found;
+}
+
+/** What a name means, by the names that mean it as well: those that mean nothing else here. */
+function byOtherNames(
+  means: OfferedImage | undefined,
+  { offers, names }: { readonly offers: Offers; readonly names: ReadonlySet<string> },
+): readonly OfferedImage[] {
+  if (means === undefined) return [];
+  const { aliases = [] } = offers.find(means.name)?.image ?? {};
+  return aliases
+    .filter((alias) => !names.has(alias) && offers.find(alias)?.image.name === means.name)
+    .map((name) => ({ ...means, name }));
 }
 
 async function ofName(catalogue: ImagePlaces, name: string): Promise<readonly OfferedImage[]> {
