@@ -66,7 +66,7 @@ export async function followRoom(
     ...{ keys: [key.publicLine], allowUnsigned: false, hosts: [] },
     ...{ allowAddresses: ["127.0.0.0/8", "::1"], ca: server.ca },
   };
-  const store = join(path, "images");
+  const store = change.store ?? join(path, "images");
   const places = {
     ...{ store, recipes: [join(path, "recipes")], sources: [openSource(settings)] },
     ...change,

@@ -201,6 +201,19 @@ describe("a smoke boot", () => {
     expect(await means(room)).toBe("2");
   });
 
+  test("of an older version that is good, or of one that is withdrawn, changes nothing; of a newer one does", async () => {
+    await using room = await withOne("3", "2");
+    room.trial = faring({ "toy:3": "skipped", "toy:2": "failed" });
+    await refreshed(room);
+    room.trial = faring({});
+    expect(await smoke(room, "toy:2")).toMatchObject({ means: "switched" });
+    expect(await smoke(room, "toy:1")).toMatchObject({ means: "unchanged" });
+    await room.publish([withdrawing(room.all, "3")]);
+    await room.refresh();
+    expect(await smoke(room, "toy:3")).toMatchObject({ means: "unchanged" });
+    expect(await means(room)).toBe("2");
+  });
+
   test("that could not be made changes nothing", async () => {
     await using room = await withOne();
     room.trial = faring({ "toy:1": "skipped" });
