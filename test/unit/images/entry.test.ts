@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
+  digestIn,
   type Entry,
   parseEntry,
   versionsOf,
@@ -60,6 +61,24 @@ test("a new version becomes the newest, and what the name meant before is kept",
     ["2", TWO],
     ["1", THREE],
   ]);
+});
+
+test("another image is not what the recipe made; the same one, or one beside it, leaves that as it is", () => {
+  const other = withVersion(entry, "3", { digest: THREE, isCurrent: true });
+  expect(other).toMatchObject({ current: THREE, previous: TWO });
+  expect(other.recipe).toBeUndefined();
+  for (const [digest, isCurrent] of [
+    [TWO, true],
+    [THREE, false],
+  ] as const)
+    expect(withVersion(entry, "3", { digest, isCurrent }).recipe).toBe(entry.recipe);
+});
+
+test("a version is only what was written as one", () => {
+  expect(digestIn(entry, "1")).toBe(ONE);
+  for (const version of ["3", "constructor", "__proto__"])
+    expect(digestIn(entry, version)).toBeUndefined();
+  expect(digestIn(undefined, "1")).toBeUndefined();
 });
 
 test("the same image again does not become what the name meant before", () => {
