@@ -82,6 +82,20 @@ describe("a name that only a catalogue has", () => {
     expect(room.asked()).toEqual({ "/toy/2/disk": 1, "/toy/1/disk": 1 });
   });
 
+  test("with a digest that its catalogue no longer has is the image that is here, by another name too", async () => {
+    await using room = await withToy();
+    const { digest } = await room.resolve("toy:1");
+    const { aliases } = room.toy;
+    await room.publish([{ ...(await toyImage(room.site, "toy", ["2"])), aliases }, room.other]);
+    await room.refresh();
+    for (const name of ["toy", "toy-latest"])
+      expect(await room.resolve(`${name}@sha256:${digest}`)).toMatchObject({ version: "1" });
+    expect(await faultOf(room.resolve(`other@sha256:${digest}`))).toMatchObject({
+      code: "image-unknown",
+      message: expect.stringContaining("this digest is of image toy"),
+    });
+  });
+
   test("that fails is refused with the reason; that could not be tried out may be had later", async () => {
     await using room = await withToy();
     room.trial = faring({ "toy:2": "skipped" });
