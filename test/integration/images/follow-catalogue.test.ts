@@ -39,7 +39,7 @@ describe.each(["https", "folder"] as const)("a catalogue by %s", (kind) => {
     await room.publish([await toyImage(room.site, "toy", ["2", "1"])]);
     expect(await room.refresh()).toMatchObject({
       catalogues: [{ outcome: "new", version: 4 }],
-      images: [{ name: "toy", outcome: "switched", says: "is 2 now" }],
+      images: [{ name: "toy", outcome: "switched", says: "means version 2 now" }],
     });
     expect(await room.resolve("toy")).toMatchObject({ version: "2" });
   });

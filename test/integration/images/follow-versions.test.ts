@@ -40,7 +40,10 @@ describe("a refresh", () => {
       meant = await room.entry("toy");
       return { kind: "passed", acceleration: "kvm" };
     };
-    expect(await refreshed(room)).toMatchObject({ outcome: "switched", says: "is 2 now" });
+    expect(await refreshed(room)).toMatchObject({
+      outcome: "switched",
+      says: "means version 2 now",
+    });
     expect(meant).toBeUndefined();
     expect(room.lines).toEqual([
       `asking ${room.settings.url}`,
@@ -62,13 +65,16 @@ describe("a refresh", () => {
   test("leaves the older one where the newest fails its smoke boot, which is remembered", async () => {
     await using room = await withOne("2");
     room.trial = faring({ "toy:2": "failed" });
-    const says = "is 1; 2 failed its smoke boot: its kernel panics";
+    const says = "means version 1; 2 failed its smoke boot: its kernel panics";
     expect(await refreshed(room)).toMatchObject({ outcome: "unchanged", says });
     expect(await refreshed(room)).toMatchObject({ outcome: "unchanged", says });
     expect(room.tried).toEqual(["toy:1", "toy:2"]);
     expect(await means(room)).toBe("1");
     await room.publish([await toyImage(room.site, "toy", ["3", "2", "1"])]);
-    expect(await refreshed(room)).toMatchObject({ outcome: "switched", says: "is 3 now" });
+    expect(await refreshed(room)).toMatchObject({
+      outcome: "switched",
+      says: "means version 3 now",
+    });
     expect(await room.entry("toy")).toMatchObject({ previous: room.all.versions[1]?.digest });
   });
 
@@ -78,7 +84,7 @@ describe("a refresh", () => {
     room.trial = faring({ "toy:3": "failed" });
     expect(await refreshed(room)).toMatchObject({
       outcome: "switched",
-      says: "is 2 now; 3 failed its smoke boot: its kernel panics",
+      says: "means version 2 now; 3 failed its smoke boot: its kernel panics",
     });
     expect(room.asked()).toEqual({ "/toy/3/disk": 1, "/toy/2/disk": 1 });
     expect(await means(room)).toBe("2");
@@ -104,7 +110,10 @@ describe("a refresh", () => {
     await refreshed(room);
     expect(await means(room)).toBe("3");
     await room.publish([withdrawing(room.all, "3")]);
-    expect(await refreshed(room)).toMatchObject({ outcome: "switched", says: "is 2 now" });
+    expect(await refreshed(room)).toMatchObject({
+      outcome: "switched",
+      says: "means version 2 now",
+    });
     expect(await means(room)).toBe("2");
     // Of which it has been told, and which is here.
     expect(await room.resolve("toy:3")).toMatchObject({ version: "3" });
@@ -175,6 +184,38 @@ describe("a refresh", () => {
     expect(removed).toEqual(["2"]);
     expect(await refreshed(room)).toMatchObject({ outcome: "unchanged" });
     expect(room.asked()["/toy/2/disk"]).toBe(1);
+  });
+});
+
+describe("a fetch", () => {
+  const fetch = (room: FollowRoom, reference: string) => {
+    const onProgress = (line: string) => void room.lines.push(line);
+    return room.images.fetch(reference, { onProgress, onBytes: silently }, inTime());
+  };
+
+  test("asks the catalogues for what they have now, tries nothing out, and names mean what they meant", async () => {
+    await using room = await withOne("3", "2");
+    expect(await fetch(room, "toy:2")).toMatchObject({ version: "2" });
+    expect(await fetch(room, "toy")).toMatchObject({ version: "3" });
+    expect(room.tried).toEqual(["toy:1"]);
+    expect(await means(room)).toBe("1");
+    expect(room.asked()).toEqual({ "/toy/1/disk": 1, "/toy/2/disk": 1, "/toy/3/disk": 1 });
+  });
+
+  test("of a host's first image needs no refresh before", async () => {
+    await using room = await followRoom();
+    await room.publish([await toyImage(room.site, "toy", ["1"])]);
+    expect(await fetch(room, "toy")).toMatchObject({ version: "1" });
+    expect(await room.entry("toy")).toBeUndefined();
+  });
+
+  test("goes by what was taken before where a catalogue is refused, and says so", async () => {
+    await using room = await withOne("2");
+    room.answers.set("/catalogue.json.minisig", (_request, reply) => reply.writeHead(404).end());
+    await expect(fetch(room, "toy:2")).rejects.toThrow("versions here: 1");
+    expect(room.lines).toContain("refused: the catalogue is not signed");
+    room.answers.clear();
+    expect(await fetch(room, "toy:2")).toMatchObject({ version: "2" });
   });
 });
 
