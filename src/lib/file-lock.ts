@@ -1,3 +1,5 @@
+import { lchownSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -13,11 +15,15 @@ export class FileLock implements Disposable {
     this.#database = database;
   }
 
-  /** Takes the lock at `path` (the file is made when missing) or returns undefined when somebody holds it. */
+  /**
+   * Takes the lock at `path` (the file is made when missing) or returns undefined when somebody holds it. As root gives the
+   * file to the owner of its folder: whoever cannot write it cannot lock it.
+   */
   static tryTake(path: string): FileLock | undefined {
     const database = new DatabaseSync(path, { timeout: 0 });
     try {
       database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+      giveToFolder(path);
       return new FileLock(database);
     } catch (error) {
       database.close();
@@ -40,6 +46,12 @@ export class FileLock implements Disposable {
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close();
   }
+}
+
+function giveToFolder(path: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(dirname(path));
+  if (uid !== 0) lchownSync(path, uid, gid);
 }
 
 /** SQLITE_BUSY is 5, see https://www.sqlite.org/rescode.html. */

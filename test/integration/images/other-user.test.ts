@@ -2,6 +2,8 @@ import { chmod, chown, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { heldDigests } from "#host/images/store/holds.ts";
+import { adminFolder, catalogueYaml, publish, versionYaml } from "#test/kit/admin-catalogue.ts";
+import { rawDisk } from "#test/kit/raw-disk.ts";
 import { toyChild } from "#test/kit/toy-child.ts";
 import { type ToyCatalogue, toyCatalogue } from "#test/kit/toy-recipes.ts";
 
@@ -39,10 +41,67 @@ test("in a store that only root may write it goes on without", async () => {
   const { toys } = await builtByRoot();
   await using _ = toys;
   for (const name of ["holds", "facts"]) await rm(join(toys.store, name), { recursive: true });
+  await chown(toys.store, 0, 0);
   await using daemon = toyChild(DAEMON, [toys.store, toys.recipes]);
   expect(await daemon.says("toy")).toBe("toy held");
   expect([...(await heldDigests(toys.store))]).toEqual([]);
 });
+
+test("a daemon that is not root goes on where root, of whatever umask, followed a catalogue", async () => {
+  await using admin = await adminFolder();
+  await chmod(admin.path, 0o755);
+  const publishVersions = async (...versions: readonly string[]) => {
+    for (const version of versions)
+      await rawDisk(join(admin.path, `disk-${version}`), Buffer.alloc(2 ** 21, version));
+    const yamls = versions.map((version) =>
+      versionYaml(version, `{ file: disk-${version}, format: raw, virtualMiB: 2 }`),
+    );
+    const text = catalogueYaml(...yamls).replace("- name: toy", "- name: doll");
+    await admin.write({ "catalogue.yaml": text });
+    await publish(admin, { nowMs: Date.now() });
+  };
+  const { toys, digest } = await builtByRoot();
+  await using _ = toys;
+  await publishVersions("1");
+  const args = [toys.store, toys.recipes, admin.path];
+  await using root = toyChild(FOLLOWER, ["0", ...args]);
+  expect(await root.says("refreshed")).toBe("refreshed new doll switched");
+  await root.kill();
+  await publishVersions("2", "1");
+  await using daemon = toyChild(FOLLOWER, [`${NOBODY}`, ...args]);
+  expect(await daemon.says("refreshed")).toBe("refreshed new doll switched");
+  expect(await daemon.says("pruned")).toBe(`pruned ${digest}`);
+  await daemon.kill();
+  await using again = toyChild(FOLLOWER, ["0", ...args]);
+  expect(await again.says("refreshed")).toBe("refreshed unchanged doll unchanged");
+});
+
+/** Follows a catalogue, and takes out what a recipe made. */
+const FOLLOWER = `
+import { localImages } from at("src/host/images/local-images.ts");
+import { openSource } from at("src/host/images/follow/source.ts");
+import { storedDigests } from at("src/host/images/store/layout.ts");
+import { readManifest } from at("src/host/images/store/manifest.ts");
+import { removeImage } from at("src/host/images/store/removal.ts");
+process.umask(0o077);
+const [uid, store, recipes, path] = process.argv.slice(1);
+process.setgroups([]);
+process.setgid(Number(uid));
+process.setuid(Number(uid));
+const source = openSource({ path, keys: [], allowUnsigned: true, hosts: [], allowAddresses: [] });
+const places = { store, recipes: [recipes], sources: [source], listDisks: async () => [] };
+const tryOut = async () => ({ kind: "passed", acceleration: "tcg" });
+const signal = AbortSignal.timeout(60_000);
+const report = await localImages(places, { tryOut }).refresh(["doll"], {}, signal);
+console.log("refreshed", ...report.catalogues.map((one) => one.outcome), ...report.images.map((one) => one.name + " " + one.outcome + (one.outcome === "failed" ? one.says : "")));
+for (const digest of uid === "0" ? [] : await storedDigests(store)) {
+  const { boot } = await readManifest(store + "/" + digest, digest);
+  if (boot.kind !== "kernel") continue;
+  const why = await removeImage(places, digest, () => undefined, signal);
+  console.log("pruned", why ?? digest);
+}
+setInterval(() => undefined, 1000);
+`;
 
 const DAEMON = `
 import { localImages } from at("src/host/images/local-images.ts");

@@ -1,8 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DIGEST_PATTERN, NAME_PATTERN } from "#host/images/store/manifest.ts";
-import { writeAtomically } from "#lib/atomic-file.ts";
-import { makeFolders } from "#lib/make-folders.ts";
+import { makeShared, writeShared } from "#host/images/store/shared.ts";
 import { printable } from "#lib/printable.ts";
 import { readRegularFile, UnreadableError } from "#lib/read-regular-file.ts";
 import { compileSchema } from "#lib/validate.ts";
@@ -86,22 +85,17 @@ export async function writeCatalogue(
   seen: Seen,
   { text, signature }: { text: Uint8Array; signature: Uint8Array | undefined },
 ): Promise<void> {
-  const folder = folderOf(store, seen.name);
-  await makeFolders(folder, 0o755);
+  const folder = await makeShared(store, "catalogues", seen.name);
   const document = `${seen.sha256}.json`;
-  await writeAtomically(join(folder, document), text);
+  await writeShared(store, join(folder, document), text);
   if (signature !== undefined)
-    await writeAtomically(join(folder, `${document}.minisig`), signature);
+    await writeShared(store, join(folder, `${document}.minisig`), signature);
   const record = { schema: 1, ...seen };
-  await writeAtomically(join(folder, SEEN_NAME), `${JSON.stringify(record, null, 2)}\n`);
+  await writeShared(store, join(folder, SEEN_NAME), `${JSON.stringify(record, null, 2)}\n`);
   const kept = [SEEN_NAME, document, ...(signature === undefined ? [] : [`${document}.minisig`])];
   for (const file of await readdir(folder)) {
     if (!kept.includes(file)) await rm(join(folder, file), { force: true });
   }
-}
-
-function folderOf(store: string, name: string): string {
-  return join(store, "catalogues", name);
 }
 
 async function readState(

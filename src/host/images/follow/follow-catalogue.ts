@@ -3,10 +3,10 @@ import { readCatalogues, writeCatalogue } from "#host/images/catalogue/catalogue
 import { DOCUMENT_BYTES_MAX } from "#host/images/catalogue/document.ts";
 import { judge } from "#host/images/catalogue/trust.ts";
 import { fetchDocument } from "#host/images/fetch/fetch-document.ts";
+import { makeShared } from "#host/images/store/shared.ts";
 import type { Work } from "#host/images/work.ts";
 import { Fault } from "#job/fault.ts";
 import { FileLock } from "#lib/file-lock.ts";
-import { makeFolders } from "#lib/make-folders.ts";
 import { printable } from "#lib/printable.ts";
 import { readRegularFile } from "#lib/read-regular-file.ts";
 import type { FollowedSource } from "./source.ts";
@@ -48,8 +48,7 @@ async function followCatalogue(
   signal: AbortSignal,
 ): Promise<Followed> {
   const { address } = source;
-  const folder = join(store, "catalogues");
-  await makeFolders(folder, 0o755);
+  const folder = await makeShared(store, "catalogues");
   using _ = await FileLock.take(join(folder, LOCK_NAME), signal);
   const asked = await ask(source, signal).catch((error: unknown) => {
     signal.throwIfAborted();

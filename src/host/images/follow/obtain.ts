@@ -16,11 +16,11 @@ import {
   MANIFEST_NAME,
 } from "#host/images/store/manifest.ts";
 import { openSealed } from "#host/images/store/seal.ts";
+import { makeShared } from "#host/images/store/shared.ts";
 import { clearDamaged, openWhole } from "#host/images/whole-image.ts";
 import type { Work } from "#host/images/work.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
-import { makeFolders } from "#lib/make-folders.ts";
 import { printable } from "#lib/printable.ts";
 import type { Offer } from "./offers.ts";
 import { type FollowedSource, fileOf } from "./source.ts";
@@ -64,7 +64,7 @@ export async function obtain(
   const parts = partsOf(version);
   checkLimits(`${image.name}:${version.version}`, version, parts, limitsOf(places));
 
-  await makeFolders(join(store, "fetching"), 0o755);
+  await makeShared(store, "fetching");
   const allBytes = parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const folder = await makeBuildFolder(store, image.name);
   try {

@@ -1,9 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "typebox";
-import { writeAtomically } from "#lib/atomic-file.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { DIGEST_PATTERN, NAME_PATTERN, VERSION_PATTERN } from "./manifest.ts";
+import { writeShared } from "./shared.ts";
 
 const digest = { type: "string", pattern: DIGEST_PATTERN } as const;
 
@@ -74,7 +74,7 @@ export function parseEntry(text: string): Entry | undefined {
 
 /** Makes a name mean something else; the caller has the name's lock. Whoever reads meanwhile sees the old entry or the new one. */
 export async function writeEntry(store: string, name: string, entry: Entry): Promise<void> {
-  await writeAtomically(entryPath(store, name), `${JSON.stringify(entry, null, 2)}\n`);
+  await writeShared(store, entryPath(store, name), `${JSON.stringify(entry, null, 2)}\n`);
 }
 
 /**

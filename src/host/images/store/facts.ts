@@ -1,10 +1,9 @@
 import { readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "typebox";
-import { writeAtomically } from "#lib/atomic-file.ts";
 import { compileSchema } from "#lib/validate.ts";
 import { DIGEST_PATTERN } from "./manifest.ts";
-import { giveToOwner, makeShared } from "./shared.ts";
+import { makeShared, writeShared } from "./shared.ts";
 
 /**
  * What this host knows of an image beside what the image says of itself, below `facts/<digest>/`: files of their own, since
@@ -121,6 +120,5 @@ async function read(store: string, digest: string, fact: "origin" | "smoke"): Pr
 async function write(store: string, digest: string, name: string, value: unknown): Promise<void> {
   const path = join(factsFolder(store, digest), name);
   await makeShared(store, "facts", digest);
-  await writeAtomically(path, value === "" ? "" : `${JSON.stringify(value, null, 2)}\n`);
-  await giveToOwner(store, path);
+  await writeShared(store, path, value === "" ? "" : `${JSON.stringify(value, null, 2)}\n`);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { FileLock } from "#lib/file-lock.ts";
 import { imageFolder } from "./layout.ts";
 import { DIGEST_PATTERN, openImage } from "./manifest.ts";
-import { giveToOwner, makeShared } from "./shared.ts";
+import { makeShared } from "./shared.ts";
 
 /**
  * Who uses an image says so by a locked file `holds/<digest>.<purpose>.<hex>.lock`, which dies with its process.
@@ -28,9 +28,7 @@ export type Hold = Disposable & AsyncDisposable;
 /** For moments only. Aborts with the signal's reason. */
 export async function takeStoreLock(store: string, signal: AbortSignal): Promise<FileLock> {
   const path = join(await makeShared(store, "holds"), "prune.lock");
-  const lock = await FileLock.take(path, signal);
-  await giveToOwner(store, path);
-  return lock;
+  return await FileLock.take(path, signal);
 }
 
 /**

@@ -2,9 +2,8 @@ import { randomBytes } from "node:crypto";
 import { chmod, open, readdir, rename, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { FileLock } from "#lib/file-lock.ts";
-import { makeFolders } from "#lib/make-folders.ts";
 import { DIGEST_PATTERN, NAME_PATTERN, openImage } from "./manifest.ts";
-import { makeShared } from "./shared.ts";
+import { giveToOwner, makeShared } from "./shared.ts";
 
 /**
  * The store on disk, below one folder:
@@ -35,9 +34,8 @@ export async function lockName(
   name: string,
   { onWait, signal }: { onWait: () => void; signal: AbortSignal },
 ): Promise<FileLock> {
-  for (const folder of ["names", "building"]) await makeFolder(join(store, folder));
-  // Made by root before a daemon that is not root needs it.
-  await makeShared(store, "holds");
+  // Made by root before a daemon that is not root needs them.
+  for (const folder of ["names", "building", "holds"]) await makeShared(store, folder);
   const path = lockPath(store, name);
   const lock = FileLock.tryTake(path);
   if (lock !== undefined) return lock;
@@ -47,9 +45,7 @@ export async function lockName(
 
 /** A fresh folder for a build of this name, on the store's file system. */
 export async function makeBuildFolder(store: string, name: string): Promise<string> {
-  const folder = join(store, "building", `${name}.${randomBytes(4).toString("hex")}`);
-  await makeFolder(folder);
-  return folder;
+  return await makeShared(store, "building", `${name}.${randomBytes(4).toString("hex")}`);
 }
 
 /**
@@ -80,6 +76,7 @@ export async function publish(store: string, built: string, digestHex: string): 
     await syncPath(path);
   }
   await chmod(built, 0o755);
+  await giveToOwner(store, built);
   await syncPath(built);
   const target = imageFolder(store, digestHex);
   if (await isWhole(target, digestHex)) {
@@ -102,8 +99,7 @@ async function isWhole(folder: string, digestHex: string): Promise<boolean> {
 
 /** A damaged image is set aside for the whole one, which is in its place at once; a machine that has it open keeps what it has. */
 async function makeWay(store: string, target: string, digestHex: string): Promise<void> {
-  const folder = join(store, "damaged");
-  await makeFolder(folder);
+  const folder = await makeShared(store, "damaged");
   const aside = join(folder, `${digestHex}.${randomBytes(4).toString("hex")}`);
   await rename(target, aside).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
@@ -123,11 +119,6 @@ export function tryLockName(store: string, name: string): FileLock | undefined {
 
 function lockPath(store: string, name: string): string {
   return join(store, "names", `${name}.lock`);
-}
-
-/** QEMU's user has to pass through, whatever the umask says. */
-async function makeFolder(path: string): Promise<void> {
-  await makeFolders(path, 0o755);
 }
 
 async function syncPath(path: string): Promise<void> {

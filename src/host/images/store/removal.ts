@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder } from "#lib/atomic-file.ts";
-import { makeFolders } from "#lib/make-folders.ts";
 import { entryPath, readEntries, withoutDigests, writeEntry } from "./entry.ts";
 import { factsFolder, readSmoke } from "./facts.ts";
 import { heldDigests, takeStoreLock } from "./holds.ts";
 import { machinesByDigest, type Place } from "./in-use.ts";
 import { namesOf, type StoredImage, usedAtMs } from "./inventory.ts";
 import { imageFolder, tryLockName } from "./layout.ts";
+import { makeShared } from "./shared.ts";
 
 /** Where an image goes: to its end, or to where somebody can look at it. */
 type Target = "removing" | "damaged";
@@ -65,8 +65,7 @@ async function takeOut(
   signal: AbortSignal,
 ): Promise<{ readonly path: string } | { readonly why: string }> {
   const { store } = place;
-  const folder = join(store, target);
-  await makeFolders(folder, 0o755);
+  const folder = await makeShared(store, target);
   const path = join(folder, `${digest}.${randomBytes(4).toString("hex")}`);
   using scope = new DisposableStack();
   scope.use(await takeStoreLock(store, signal));

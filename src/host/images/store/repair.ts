@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { chmod, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolders } from "#lib/make-folders.ts";
 import type { Place } from "./in-use.ts";
 import { recoverStore } from "./recover.ts";
 import { setAside } from "./removal.ts";
+import { makeShared } from "./shared.ts";
 import { type Damage, RUINS } from "./verify.ts";
 
 /**
@@ -43,8 +43,7 @@ export async function repairStore(
 }
 
 async function moveAway(store: string, path: string): Promise<string> {
-  const folder = join(store, "damaged");
-  await makeFolders(folder, 0o755);
+  const folder = await makeShared(store, "damaged");
   const target = join(folder, `foreign.${randomBytes(4).toString("hex")}`);
   await rename(join(store, path), target);
   return target;

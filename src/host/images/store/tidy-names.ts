@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolders } from "#lib/make-folders.ts";
 import {
   type Entry,
   entryPath,
@@ -15,6 +14,7 @@ import { readOrigin, readSmoke } from "./facts.ts";
 import { usedAtMs } from "./inventory.ts";
 import { imageFolder, storedDigests, tryLockName } from "./layout.ts";
 import { readManifest } from "./manifest.ts";
+import { makeShared } from "./shared.ts";
 
 /** An image that says whose it is. */
 type Claim = { readonly digest: string; readonly version: string };
@@ -78,8 +78,7 @@ function entryOf(claims: readonly Claim[]): Entry | undefined {
 }
 
 async function moveAside(store: string, path: string, name: string): Promise<void> {
-  const folder = join(store, "damaged");
-  await makeFolders(folder, 0o755);
+  const folder = await makeShared(store, "damaged");
   await rename(path, join(folder, `${name}.json.${Date.now()}`));
 }
 
