@@ -79,12 +79,7 @@ export async function publish(store: string, built: string, digestHex: string): 
   await giveToOwner(store, built);
   await syncPath(built);
   const target = imageFolder(store, digestHex);
-  if (await isWhole(target, digestHex)) {
-    // As if it had come just now: a prune leaves it alone until its name is written.
-    const now = new Date();
-    await utimes(target, now, now);
-    return;
-  }
+  if ((await isWhole(target, digestHex)) && (await cameJustNow(target))) return;
   await makeWay(store, target, digestHex);
   await rename(built, target);
   await syncPath(store);
@@ -94,6 +89,18 @@ async function isWhole(folder: string, digestHex: string): Promise<boolean> {
   return await openImage(folder, digestHex).then(
     () => true,
     () => false,
+  );
+}
+
+/** So that a prune leaves it alone until its name is written; false when one took it meanwhile. */
+async function cameJustNow(target: string): Promise<boolean> {
+  const now = new Date();
+  return await utimes(target, now, now).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    },
   );
 }
 
