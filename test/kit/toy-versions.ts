@@ -26,7 +26,7 @@ const PACKERS = {
 } as const;
 
 /** Puts the files of a version in a catalogue's folder, and returns what the catalogue says of it: the truth, but for the options. */
-async function toyVersion(
+export async function toyVersion(
   site: string,
   reference: string,
   options: ToyOptions = {},
