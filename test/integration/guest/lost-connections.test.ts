@@ -104,13 +104,13 @@ test("time without a connection is no silence, and what a step did meanwhile cou
   await using at = await guestBehindWire();
   const order = {
     ...step(at.folder, 1, "echo begun; sleep 1; echo done; sleep 1", {
-      timeoutSeconds: 3,
-      silenceSeconds: 2,
+      timeoutSeconds: 8,
+      silenceSeconds: 3,
     }),
     onLog: () => {
       wire.silence(true);
       wire.cut();
-      setTimeout(() => wire.silence(false), 4000);
+      setTimeout(() => wire.silence(false), 6000);
     },
   };
   await using guest = await connectTo(
