@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { appendFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { openSource } from "#host/images/follow/source.ts";
+import { localImages } from "#host/images/local-images.ts";
 import { verifyImage } from "#host/images/store/manifest.ts";
 import type { Image } from "#host/runner/ports.ts";
 import { Fault } from "#job/fault.ts";
@@ -265,3 +267,15 @@ async function isRunning(command: string): Promise<boolean> {
   }
   return false;
 }
+
+test("who asks for an image before its catalogue was taken is told what to run", async () => {
+  await using toys = await toyCatalogue();
+  const source = openSource({
+    ...{ url: undefined, path: "/srv/images", keys: [], allowUnsigned: true },
+    ...{ hosts: [], allowAddresses: [], ca: undefined },
+  });
+  const { resolve } = localImages({ store: toys.store, recipes: [], sources: [source] });
+  await expect(resolve("doll", silently, inTime())).rejects.toThrow(
+    "the catalogue at /srv/images/catalogue.json was not taken yet: run 'testbed image refresh'",
+  );
+});

@@ -36,7 +36,9 @@ export async function readOffers(
   const all = sources.flatMap((source): readonly Offer[] => {
     const state = states.find(({ seen }) => seen.source === source.address);
     if (state?.good === undefined) {
-      troubles.push(`${source.address} was not taken yet: see 'testbed image refresh'`);
+      troubles.push(
+        `the catalogue at ${source.address} was not taken yet: run 'testbed image refresh'`,
+      );
       return [];
     }
     const { document } = state.good;
