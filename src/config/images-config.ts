@@ -183,20 +183,17 @@ export type ImagesConfig = ConfigValue<typeof imagesConfigSchema>;
 
 /** What is wrong with keys that are each right by the schema. */
 export function checkImagesConfig({ catalogues }: ImagesConfig): readonly Finding[] {
-  return catalogues.flatMap(({ url, path, keys, allowUnsigned, ca, hosts, allowAddresses }, at) => {
-    const of = (key: string, is: boolean, says: string) =>
-      is ? [{ path: ["catalogues", String(at), ...(key === "" ? [] : [key])], says }] : [];
-    const isLocal = path !== undefined;
+  const places = catalogues.map(({ url, path }) => url ?? path);
+  return catalogues.flatMap(({ url, path, keys, allowUnsigned }, at) => {
+    const wrong = (is: boolean, says: string) =>
+      is ? [{ path: ["catalogues", String(at)], says }] : [];
     return [
-      ...of("", (url === undefined) === !isLocal, "needs either a url or a path"),
-      ...of(
-        "",
+      ...wrong((url === undefined) === (path === undefined), "needs either a url or a path"),
+      ...wrong(
         keys.length === 0 && !allowUnsigned,
         "needs keys to check its signature by; 'allowUnsigned: true' does without",
       ),
-      ...of("ca", isLocal && ca !== undefined, "is for a url only"),
-      ...of("hosts", isLocal && hosts.length > 0, "is for a url only"),
-      ...of("allowAddresses", isLocal && allowAddresses.length > 0, "is for a url only"),
+      ...wrong(places.indexOf(places[at]) < at, "is there twice"),
     ];
   });
 }

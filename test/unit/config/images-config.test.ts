@@ -13,6 +13,8 @@ test.each([
   `catalogues: [{ url: "https://images.example/catalogue.json", keys: [${KEY}] }]`,
   `catalogues: [{ path: /srv/images, keys: [${KEY}] }]`,
   "catalogues: [{ path: /srv/images, allowUnsigned: true }]",
+  `catalogues: [{ path: /srv/images, keys: [${KEY}], hosts: [a.example], ca: /a.pem }]`,
+  "catalogues: [{ path: /a, allowUnsigned: true }, { path: /b, allowUnsigned: true }]",
   "refresh: { schedule: off }",
   "refresh: { schedule: 0 3 * * *, timeZone: Europe/Zurich }",
 ])("is taken: %s", (text) => {
@@ -29,8 +31,7 @@ test.each([
   [`catalogues: [{ url: "https://a/c", path: /b, keys: [${KEY}] }]`, "either a url or a path"],
   ["catalogues: [{ path: /srv/images }]", "allowUnsigned: true"],
   [`catalogues: [{ path: /srv/images, keys: [${KEY.slice(1)}] }]`, "56 characters"],
-  [`catalogues: [{ path: /srv/images, keys: [${KEY}], hosts: [a.example] }]`, "for a url only"],
-  [`catalogues: [{ path: /srv/images, keys: [${KEY}], ca: /a.pem }]`, "for a url only"],
+  ["catalogues: [{ path: /a, allowUnsigned: true }, { path: /a, keys: [] }]", "is there twice"],
   [`catalogues: [{ path: /srv/images, kees: [${KEY}] }]`, "keys"],
   ["refresh: { schedule: daily }", "no cron expression"],
   ["refresh: { timeZone: Europe/Zuerich }", "no time zone"],

@@ -43,7 +43,7 @@ const SEEN_BYTES_MAX = 8 * 1024 * 1024;
 const SIGNATURE_BYTES_MAX = 64 * 1024;
 
 /** A catalogue as this host took it last. */
-export type CatalogueState = {
+type CatalogueState = {
   readonly seen: Seen;
   /**
    * The last good document, the bytes that were signed, and the signature. Undefined when they are damaged: then the
@@ -58,22 +58,31 @@ export type CatalogueState = {
     | undefined;
 };
 
+/** What a store has of catalogues. */
+export type Catalogues = {
+  readonly states: readonly CatalogueState[];
+  /** A sentence for each that is damaged. */
+  readonly damage: readonly string[];
+  /** Names of those whose seen.json is there and cannot be read now: who took one of them anew would forget what it must not go back to. */
+  readonly closed: ReadonlySet<string>;
+};
+
 /**
- * Every catalogue of a store, sorted by name, and a sentence for each that is damaged: a catalogue whose seen.json cannot
- * be understood counts as none, one whose document is not what seen.json says has none. Changes nothing.
+ * Every catalogue of a store, sorted by name: one whose seen.json cannot be understood counts as none, one whose document is not what
+ * seen.json says has none. Changes nothing.
  */
-export async function readCatalogues(
-  store: string,
-): Promise<{ readonly states: readonly CatalogueState[]; readonly damage: readonly string[] }> {
+export async function readCatalogues(store: string): Promise<Catalogues> {
   const names = await readdir(join(store, "catalogues")).catch(() => []);
   const damage: string[] = [];
   const states: CatalogueState[] = [];
+  const closed = new Set<string>();
   for (const name of names.filter((each) => new RegExp(NAME_PATTERN).test(each)).sort()) {
     const folder = join(store, "catalogues", name);
     const state = await readState(folder, name, (says) => damage.push(`${folder}/${says}`));
-    if (state !== undefined) states.push(state);
+    if (state === "closed") closed.add(name);
+    else if (state !== undefined) states.push(state);
   }
-  return { states, damage };
+  return { states, damage, closed };
 }
 
 /**
@@ -102,12 +111,16 @@ async function readState(
   folder: string,
   name: string,
   tell: (says: string) => void,
-): Promise<CatalogueState | undefined> {
+): Promise<CatalogueState | "closed" | undefined> {
   let seen: Seen;
   try {
     seen = readSeen(await readFile(join(folder, SEEN_NAME), SEEN_BYTES_MAX), name);
   } catch (error) {
     const why = printable((error as Error).message);
+    if (error instanceof UnreadableError && !isMissing(error)) {
+      tell(`${SEEN_NAME} ${why}: nothing is taken of this catalogue until it can be read`);
+      return "closed";
+    }
     tell(`${SEEN_NAME} ${why}: what this catalogue was before is forgotten`);
     return undefined;
   }
@@ -130,6 +143,10 @@ function readSeen(bytes: Uint8Array, name: string): Seen {
   const { schema: _, ...seen } = value as Seen & { schema: 1 };
   if (seen.name !== name) throw new Error(`is of catalogue '${seen.name}'`);
   return seen;
+}
+
+function isMissing({ cause }: UnreadableError): boolean {
+  return (cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
 }
 
 async function signatureOf(document: string): Promise<Uint8Array | undefined> {

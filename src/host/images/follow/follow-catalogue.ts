@@ -60,12 +60,14 @@ async function followCatalogue(
     const outcome = asked.code === "image-refused" ? "refused" : "unreachable";
     return { address, outcome, why: asked.message };
   }
-  const { states } = await readCatalogues(store);
+  const { states, closed } = await readCatalogues(store);
   const seen = states.map((state) => state.seen);
   const verdict = judge({ ...asked, source, seen, nowMs: Date.now() });
   if ("refused" in verdict)
     return { address, outcome: "refused", why: `the catalogue ${verdict.refused}` };
   const { document, isNew, signedBy } = verdict;
+  if (closed.has(document.name))
+    return { address, outcome: "refused", why: "what this host knows of it cannot be read now" };
   const before = states.find((state) => state.seen.name === document.name);
   // The same document may have been signed again, by a new key.
   if (isNew || before?.good === undefined || !isSame(before.good.signature, asked.signature))
@@ -108,8 +110,9 @@ async function readFrom(path: string, bytesMax: number): Promise<Uint8Array | un
   } catch (error) {
     const { cause } = error as { cause?: NodeJS.ErrnoException };
     if (cause?.code === "ENOENT") return undefined;
-    const message = `${printable(path, 300)}: ${(error as Error).message}`;
-    throw new Fault("image-fetch-failed", message, { cause: error });
+    const message = (error as Error).message;
+    const says = message.includes(path) ? message : `${path} ${message}`;
+    throw new Fault("image-fetch-failed", printable(says, 400), { cause: error });
   }
   throw new Fault("image-refused", `${printable(path, 300)} is longer than ${bytesMax} bytes`);
 }

@@ -134,7 +134,7 @@ async function bring(
 ): Promise<void> {
   const { bytes, sha256 } = part;
   const order = {
-    source: { ...fileOf(source, part.url), bytes, sha256 },
+    source: { ...(await fileOf(source, part.url)), bytes, sha256 },
     folder: join(places.store, "fetching"),
     rules: source.rules,
     onProgress: ({ doneBytes }: { doneBytes: number }) => onBytes(doneBytes, bytes),

@@ -1,6 +1,8 @@
-import { join } from "node:path";
+import { realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { type PublicKey, readPublicKey } from "#host/images/catalogue/minisign.ts";
 import type { CatalogueSource } from "#host/images/catalogue/trust.ts";
+import { refused } from "#host/images/fetch/fetch-faults.ts";
 import { type FetchRules, fetchRules, pathInFolder } from "#host/images/fetch/url-rules.ts";
 
 /** A catalogue as an admin configured it. */
@@ -41,11 +43,23 @@ export function openSource(settings: SourceSettings): FollowedSource {
   return { address, keys, allowUnsigned, rules: fetchRules(others), folder: path };
 }
 
-/** Where a catalogue's file is. Throws image-refused for one outside the folder; addresses are checked when they are asked. */
-export function fileOf(
+/**
+ * Where a catalogue's file is. Throws image-refused for one outside the folder, also by a link on the way; addresses are checked when
+ * they are asked, and what is at the path when it is read.
+ */
+export async function fileOf(
   { folder }: FollowedSource,
   url: string,
-): { url: string } | { path: string } {
-  const isAbsolute = url.startsWith("https://");
-  return folder === undefined || isAbsolute ? { url } : { path: pathInFolder(folder, url) };
+): Promise<{ url: string } | { path: string }> {
+  if (folder === undefined || url.startsWith("https://")) return { url };
+  const path = pathInFolder(folder, url);
+  const [inside, root] = [await whole(dirname(path)), await whole(folder)];
+  const isInside = inside === undefined || inside === root || inside.startsWith(`${root}/`);
+  if (!isInside) throw refused(`${path} is outside the catalogue's folder, by a link on the way`);
+  return { path };
+}
+
+/** A folder's path without links; undefined when it is not there. */
+async function whole(path: string): Promise<string | undefined> {
+  return await realpath(path).catch(() => undefined);
 }

@@ -21,7 +21,7 @@ async function take(store: string, document: CatalogueDocument, signature?: Buff
 describe("what a host keeps of catalogues", () => {
   test("is nothing at first, and then what was taken last", async () => {
     await using store = await scratchFolder();
-    expect(await readCatalogues(store.path)).toEqual({ states: [], damage: [] });
+    expect(await readCatalogues(store.path)).toEqual({ states: [], damage: [], closed: new Set() });
     await take(store.path, sampleDocument(), SIGNATURE);
     await take(store.path, sampleDocument({ name: "another" }));
     const { seen, text, folder } = await take(
@@ -81,6 +81,17 @@ describe("what a host keeps of catalogues", () => {
     const { states, damage } = await readCatalogues(store.path);
     expect(damage).toEqual([]);
     expect(states[0]?.good?.document.version).toBe(7);
+  });
+
+  test("is closed while its seen.json cannot be read: nothing it must not go back to is forgotten", async () => {
+    await using store = await scratchFolder();
+    const { folder } = await take(store.path, sampleDocument());
+    await rm(join(folder, "seen.json"));
+    await mkdir(join(folder, "seen.json"));
+    const { states, damage, closed } = await readCatalogues(store.path);
+    expect(states).toEqual([]);
+    expect(closed).toEqual(new Set(["house"]));
+    expect(damage).toEqual([expect.stringContaining("nothing is taken of this catalogue until")]);
   });
 
   const spoil: [string, string, (folder: string, document: string) => Promise<void>][] = [
