@@ -8,10 +8,10 @@ import { explainUnknown } from "./explain-unknown.ts";
 import { tell, tellingBytes } from "./tell.ts";
 
 const HELP_AFTER = `
-Asks the catalogues what they have, and brings versions into the store: resumed where an earlier fetch
-broke off, checked against the catalogue's SHA-256, inspected. What a bare name means does
-not change: 'testbed image smoke' tries a version out and makes its name mean it,
-'testbed image refresh' does all of it.
+Asks the catalogues what they have now and brings versions into the store: resumed where
+an earlier fetch broke off, checked against the catalogue's SHA-256, inspected. What a bare
+name means does not change: 'testbed image smoke' tries a version out and makes its name
+mean it, 'testbed image refresh' does all of it.
 
 Examples:
   $ testbed image fetch debian-12-uefi

@@ -55,7 +55,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { head: "FROM", cell: of(({ image }) => image.origin?.kind ?? "-") },
   { head: "SMOKE", cell: of(({ image }) => image.smoke?.outcome ?? "-") },
   { head: "USED", cell: of(({ image }) => ageOf(new Date(image.usedMs).toISOString())) },
-  { head: "IN USE BY", cell: of(({ image }) => usersOf(image).join(", ") || "-"), least: 12 },
+  { head: "HELD BY", cell: of(({ image }) => usersOf(image).join(", ") || "-"), least: 7 },
 ];
 
 function of(cell: (row: NamedImage) => string): (row: Row) => string {
