@@ -1,7 +1,9 @@
 import { once } from "node:events";
+import { createReadStream } from "node:fs";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { type FetchRules, fetchRules } from "#host/images/fetch/url-rules.ts";
 import { type Certificate, certificateFor } from "./certificate.ts";
 
@@ -81,6 +83,15 @@ export function serve(body: Buffer, etag = '"one"'): Answer {
     const contentRange = `bytes ${from}-${body.length - 1}/${body.length}`;
     reply.writeHead(206, { "content-length": rest.length, "content-range": contentRange });
     reply.end(rest);
+  };
+}
+
+/** Serves the files of a folder, whole ones only. */
+export function serveFolder(folder: string): Answer {
+  return ({ url = "" }, reply) => {
+    const pieces = createReadStream(join(folder, new URL(url, "https://files.example").pathname));
+    pieces.once("error", () => (reply.headersSent ? reply.destroy() : reply.writeHead(404).end()));
+    pieces.pipe(reply);
   };
 }
 
