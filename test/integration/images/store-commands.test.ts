@@ -40,9 +40,7 @@ test("`testbed image list` shows what the store has and what it could build", as
   await toys.recipe("other");
   const { exitCode, stdout } = await image(toys, "list");
   expect(exitCode).toBe(0);
-  expect(stdout).toMatch(
-    /^NAME +VERSION +MEANS +DIGEST +SIZE +BOOT +FROM +SMOKE +USED +HELD BY\n/,
-  );
+  expect(stdout).toMatch(/^NAME +VERSION +MEANS +DIGEST +SIZE +BOOT +FROM +SMOKE +USED +HELD BY\n/);
   expect(stdout).toMatch(
     new RegExp(`^toy +3 +current +${three?.slice(0, 12)} .* kernel +recipe`, "m"),
   );
