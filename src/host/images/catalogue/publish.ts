@@ -42,13 +42,17 @@ export async function publishCatalogue(
 ): Promise<Publication> {
   const written = await readAdminFile(folder);
   const path = join(folder, DOCUMENT_NAME);
-  const former = await readFormer(path);
+  const { former, isAsWritten } = await readFormer(path);
   if (former !== undefined && former.name !== written.name)
     throw new CatalogueRefused(
       `${path} is of catalogue '${former.name}', not '${written.name}': hosts refuse one that changes its name. For another catalogue take another folder`,
     );
   const images = await imagesOf(folder, written, options);
-  const changes = changesBetween(former?.images ?? [], images);
+  const changes = [
+    ...changesBetween(former?.images ?? [], images),
+    // Hosts that have this version refuse it with any other content.
+    ...(isAsWritten ? [] : [`${DOCUMENT_NAME} was not as 'testbed image sign' wrote it`]),
+  ];
   if (former !== undefined && changes.length === 0 && !options.renew)
     return { path, document: former, isWritten: false, changes };
   const expiresMs = options.nowMs + written.lifetimeSeconds * 1000;
@@ -59,21 +63,29 @@ export async function publishCatalogue(
     expires: new Date(expiresMs).toISOString().replace(/\.\d+Z$/, "Z"),
     images: [...images],
   };
-  const text = Buffer.from(`${JSON.stringify(document, null, 2)}\n`);
+  const text = textOf(document);
   checkAsHostsDo(text);
   options.signal.throwIfAborted();
   await writeAtomically(path, text);
   return { path, document, isWritten: true, changes };
 }
 
-/** The document that was published last; undefined when there is none. */
-async function readFormer(path: string): Promise<CatalogueDocument | undefined> {
+function textOf(document: CatalogueDocument): Buffer {
+  return Buffer.from(`${JSON.stringify(document, null, 2)}\n`);
+}
+
+type Former = { readonly former: CatalogueDocument | undefined; readonly isAsWritten: boolean };
+
+/** The document that was published last, and whether its file is what was written then; undefined when there is none. */
+async function readFormer(path: string): Promise<Former> {
   try {
     const { bytes, isTooLong } = await readRegularFile(path, DOCUMENT_BYTES_MAX);
     if (isTooLong) throw new CatalogueRefused("is too long");
-    return readDocument(bytes);
+    const former = readDocument(bytes);
+    return { former, isAsWritten: textOf(former).equals(bytes) };
   } catch (error) {
-    if (error instanceof UnreadableError && isMissing(error.cause)) return undefined;
+    if (error instanceof UnreadableError && isMissing(error.cause))
+      return { former: undefined, isAsWritten: true };
     if (!(error instanceof UnreadableError || error instanceof CatalogueRefused)) throw error;
     throw new CatalogueRefused(
       `${path}: ${error.message}. Its version and digests are needed: restore the one that was published`,

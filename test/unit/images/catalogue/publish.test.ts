@@ -90,6 +90,18 @@ ${versionYaml("2", "{ file: toy/1/disk.qcow2.gz, compression: gzip, format: qcow
     });
   });
 
+  test("writes a new version where the former document was altered by hand, since hosts take no version with two contents", async () => {
+    await using folder = await adminFolder({ "catalogue.yaml": ONE });
+    await publish(folder);
+    const path = join(folder.path, "catalogue.json");
+    await folder.write({ "catalogue.json": `${await readFile(path, "utf8")} ` });
+    expect(await publish(folder)).toMatchObject({
+      ...{ isWritten: true, document: { version: 2 } },
+      changes: ["catalogue.json was not as 'testbed image sign' wrote it"],
+    });
+    expect(await publish(folder)).toMatchObject({ isWritten: false, document: { version: 2 } });
+  });
+
   test("tells what changed", async () => {
     await using folder = await adminFolder({
       "catalogue.yaml": ONE,
