@@ -80,3 +80,24 @@ export function deprecation({ image }: Offer, nowMs = Date.now()): string | unde
 export function versionOf({ image }: Offer, version: string): CatalogueVersion | undefined {
   return image.versions.find((one) => one.version === version);
 }
+
+/** Something that a catalogue offers and this host has not. */
+export type Absent = {
+  readonly name: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly catalogue: string;
+  /** What there is to say of the image as a whole, for people. */
+  readonly deprecation: string | undefined;
+};
+
+/** The newest version of each image that may be used, where it is not among the digests that are here. */
+export function absent(offers: Offers, here: ReadonlySet<string>): readonly Absent[] {
+  return offers.all.flatMap((offer) => {
+    const [newest] = usable(offer);
+    if (newest === undefined || here.has(newest.digest)) return [];
+    const { version, digest } = newest;
+    const { catalogue, image } = offer;
+    return [{ name: image.name, version, digest, catalogue, deprecation: deprecation(offer) }];
+  });
+}
