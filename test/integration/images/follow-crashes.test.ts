@@ -141,7 +141,7 @@ const sources = [openSource(JSON.parse(settings))];
 const tryOut = async () => ({ kind: "passed", acceleration: "tcg" });
 const images = localImages({ store, recipes: [], sources }, { tryOut });
 const onProgress = (line) => {
-  if (line !== at) return;
+  if (!line.endsWith(at)) return;
   writeSync(1, "there\\n");
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
 };

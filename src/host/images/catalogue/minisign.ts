@@ -15,7 +15,7 @@ import { CatalogueRefused } from "./refused.ts";
 
 /** A public key of somebody whom the admin trusts. */
 export type PublicKey = {
-  /** Sixteen upper-case hex digits, as minisign shows it. */
+  /** Up to sixteen upper-case hex digits without zeros before them, as minisign shows it. */
   readonly id: string;
   readonly key: KeyObject;
 };
@@ -136,5 +136,5 @@ function base64(line: string | undefined, bytes: number): Buffer | undefined {
 
 /** The key id is a little-endian number, and shown as one. */
 function idOf(bytes: Buffer): string {
-  return bytes.readBigUInt64LE(2).toString(16).toUpperCase().padStart(16, "0");
+  return bytes.readBigUInt64LE(2).toString(16).toUpperCase();
 }

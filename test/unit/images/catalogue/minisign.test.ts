@@ -31,6 +31,11 @@ describe("a public key", () => {
     expect(readPublicKey(text).id).toBe("EFCDAB8967452301");
   });
 
+  test("has an id as minisign writes it, without zeros before it", () => {
+    const { publicLine } = minisignKey(Buffer.from("010203040506070f", "hex"));
+    expect(readPublicKey(publicLine).id).toBe("F07060504030201");
+  });
+
   test.each([
     ["nothing", ""],
     ["a shorter line", mine.publicLine.slice(0, -1)],
