@@ -5,8 +5,14 @@ import { eventually } from "#test/kit/eventually.ts";
 import { Lab } from "#test/kit/lab.ts";
 import { scratchFolder } from "#test/kit/scratch.ts";
 
-const STEPS = [
-  { name: "talk", run: "cat /in/hello.txt; for i in 1 2 3; do echo line $i; sleep 0.5; done" },
+/** The first job talks for as long as it takes to look at it by a command on a busy host. */
+const FIRST_PAUSE_SECONDS = 5;
+
+const stepsOf = (pauseSeconds: number) => [
+  {
+    name: "talk",
+    run: `cat /in/hello.txt; for i in 1 2 3; do echo line $i; sleep ${pauseSeconds}; done`,
+  },
   {
     name: "make",
     run: "mkdir -p /out; hostname > /out/where; head -c 100000 /dev/zero > /out/data",
@@ -17,11 +23,13 @@ async function jobs(lab: Lab, count: number): Promise<readonly string[]> {
   await writeFile(join(lab.folder, "hello.txt"), "hello from the submitter\n");
   const job = {
     inputs: [{ from: "hello.txt", to: "/in/hello.txt" }],
-    steps: STEPS,
     artifacts: ["/out/*"],
   };
   const ids = [];
-  for (let at = 0; at < count; at += 1) ids.push(await lab.submit(`job-${at}`, job));
+  for (let at = 0; at < count; at += 1) {
+    const steps = stepsOf(at === 0 ? FIRST_PAUSE_SECONDS : 0.5);
+    ids.push(await lab.submit(`job-${at}`, { ...job, steps }));
+  }
   return ids;
 }
 
