@@ -48,7 +48,12 @@ function told({ catalogues, images, troubles }: RefreshReport) {
   const isBad = (outcome: string) => outcome === "failed" || outcome === "skipped";
   return {
     switched: few(images.filter(({ outcome }) => outcome === "switched").map(saying)),
-    failed: few(images.filter(({ outcome }) => isBad(outcome)).map(saying)),
+    failed: few([
+      ...images.filter(({ outcome }) => isBad(outcome)).map(saying),
+      ...images
+        .filter(({ outcome }) => !isBad(outcome))
+        .flatMap(({ name, found }) => found.map((says) => `${name} ${says}`)),
+    ]),
     catalogues: few(
       catalogues.flatMap((one) => ("why" in one ? [`${one.address}: ${one.why}`] : [])),
     ),

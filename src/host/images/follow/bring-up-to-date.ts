@@ -19,6 +19,8 @@ export type Refreshed = {
   readonly digest: string | undefined;
   /** What there is to say, for people. */
   readonly says: string;
+  /** What was found wrong just now with a version, whatever came of the name; what failed before is not said again. */
+  readonly found: readonly string[];
 };
 
 /**
@@ -32,6 +34,7 @@ export async function bringUpToDate(asked: Work, offer: Offer): Promise<Refreshe
   const { store } = work.places;
   using _ = await lockOf(work, name);
   const failures: string[] = [];
+  const found: string[] = [];
   const current = async () => (await readEntry(store, name))?.current;
   for (const version of usable(offer)) {
     const { digest } = version;
@@ -42,7 +45,9 @@ export async function bringUpToDate(asked: Work, offer: Offer): Promise<Refreshe
     }
     const image = await obtain(work, offer, version).catch(unlessRefused);
     if (image instanceof Fault) {
-      failures.push(`${version.version} is refused: ${image.message}`);
+      const says = `${version.version} is refused: ${image.message}`;
+      failures.push(says);
+      found.push(says);
       continue;
     }
     if (smoke?.outcome === "passed" && (await current()) === digest)
@@ -51,6 +56,7 @@ export async function bringUpToDate(asked: Work, offer: Offer): Promise<Refreshe
         digest,
         outcome: "unchanged",
         says: said(`means version ${version.version}`, failures),
+        found,
       };
     const outcome = await smokeImage(work, image);
     if (outcome.kind === "passed") {
@@ -60,16 +66,19 @@ export async function bringUpToDate(asked: Work, offer: Offer): Promise<Refreshe
         digest,
         outcome: "switched",
         says: said(`means version ${version.version} now`, failures),
+        found,
       };
     }
     if (outcome.kind === "skipped") {
       const says = `${version.version} could not be tried out: ${outcome.why}`;
-      return { name, digest: await current(), outcome: "skipped", says };
+      return { name, digest: await current(), outcome: "skipped", says, found };
     }
     failures.push(failed(version, outcome.why));
+    found.push(failed(version, outcome.why));
     work.onProgress(failed(version, outcome.why));
   }
-  return { name, digest: await current(), outcome: "failed", says: noneGood(offer, failures) };
+  const says = noneGood(offer, failures);
+  return { name, digest: await current(), outcome: "failed", says, found };
 }
 
 /** One version, for who named it, and for a store that lost it. */

@@ -58,6 +58,6 @@ async function refreshOne(work: Work, name: string, offer: Offer | undefined): P
     const fault = Fault.from(error);
     if (fault.code === "host-disk-full") throw fault;
     const digest = (await readEntry(places.store, name))?.current;
-    return { name, outcome: "failed", digest, says: fault.message };
+    return { name, outcome: "failed", digest, says: fault.message, found: [] };
   }
 }
