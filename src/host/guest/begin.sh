@@ -57,6 +57,15 @@ reserve() { # DIR
 	done
 }
 
+# Reads into `got` what was written over a reserved byte; false while nothing was. A shell reads byte by byte, so the line may come
+# after its first byte was read, which was the reserved one then: that line is read again.
+get() { # FILE
+	IFS= read -r got <"$1" || return
+	case $got in
+	' '*) IFS= read -r got <"$1" ;;
+	esac
+}
+
 # How many bytes a process has written, and those it has waited for.
 wrote() { # PID
 	wchar=

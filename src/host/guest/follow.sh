@@ -4,8 +4,8 @@ forget() {
 	for head in "$state"/*.head; do
 		[ -s "$head" ] && read -r _ <"${head%.head}.exit" || continue
 		true >"$head"
-		read -r more <"${head%.head}.more" || continue
-		{ true >"$more"; } 2>/dev/null
+		get "${head%.head}.more" || continue
+		{ true >"$got"; } 2>/dev/null
 	done
 }
 
@@ -81,8 +81,9 @@ follow() { # DIR OFFSET
 	spoken=
 	while :; do
 		ended=
+		line=
 		nap=0.2
-		{ read -r line <"$dir.exit"; } 2>/dev/null && ended=1
+		{ get "$dir.exit"; } 2>/dev/null && ended=1 line=$got
 		printed
 		case $ended$line in
 		'' | *' 0') ;;
@@ -107,8 +108,8 @@ follow() { # DIR OFFSET
 
 # Whether the step has its supervisor, which may take ten seconds to begin.
 supervised() {
-	if read -r supervisor <"$dir.started"; then
-		kill -0 "$supervisor" 2>/dev/null
+	if get "$dir.started"; then
+		kill -0 "$got" 2>/dev/null
 	else
 		tries=$((tries + 1))
 		[ "$tries" -lt 50 ]
@@ -134,7 +135,8 @@ forward() {
 
 # Goes from the part of the log in memory to that on the disk.
 turn() {
-	read -r log <"$dir.more"
+	get "$dir.more"
+	log=$got
 	exec 3<"$log" || give_up
 }
 

@@ -8,7 +8,8 @@ now() {
 printed() {
 	progress=
 	for file in "$dir.copier" "$dir.keeper"; do
-		{ read -r pid <"$file"; } 2>/dev/null || continue
+		{ get "$file"; } 2>/dev/null || continue
+		pid=$got
 		wrote "$pid"
 		[ "${wchar:-0}" = 0 ] || spoken=1
 		progress="$progress $pid $wchar"
@@ -143,7 +144,7 @@ supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER BEGAN
 		code=$?
 	} 2<>"$dir.how"
 	reason=
-	read -r reason <"$dir.reason"
+	get "$dir.reason" && reason=$got
 	# A watchdog that ends the step sees that through. One that had no part in it would sleep until the step's limit.
 	case $watchdog,$reason in
 	,*) ;;
@@ -151,11 +152,11 @@ supervise() { # DIR FRESH LOG_BYTES TIMEOUT SILENCE FOLLOWER BEGAN
 	*) kill "$watchdog" 2>/dev/null ;;
 	esac
 	drain
-	read -r reason <"$dir.reason" || reason=ended
+	get "$dir.reason" && reason=$got || reason=ended
 	# Shells fold a signal into the exit status; dash and busybox say on their standard error that there was one.
 	kind=code
 	[ "$code" -gt 128 ] && read -r _ <"$dir.how" && kind=signal
-	read -r total <"$dir.total" || total=unknown
+	get "$dir.total" && total=$got || total=unknown
 	# One short write: whoever finds the end of the line finds all of it.
 	echo "end $reason $kind $code $total" 1<>"$dir.exit"
 	# Who follows sleeps between two looks. It is woken if it is still there: else its number may be another's by now.
@@ -222,11 +223,12 @@ stop() { # DIR REASON
 	read -r _ <"$1.exit" && return 0
 	read -r _ <"$1.reason" || echo "$2" 1<>"$1.reason"
 	tries=0
-	until read -r pid <"$1.pid"; do
+	until get "$1.pid"; do
 		[ "$tries" -lt 50 ] || return 0
 		sleep 0.1
 		tries=$((tries + 1))
 	done
+	pid=$got
 	kill -TERM "-$pid" 2>/dev/null
 	tries=0
 	while [ "$tries" -lt 100 ] && kill -0 "-$pid" 2>/dev/null; do

@@ -11,10 +11,24 @@ import {
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { RUNNER_SCRIPT } from "#host/guest/runner.ts";
 import { eventually } from "#test/kit/eventually.ts";
 import { runnersIn, USERLAND_NAMES, userland } from "#test/kit/userland.ts";
 
+/** The runner's function that reads what is written over a reserved byte. */
+const GET = /^get\(\) \{.*?^\}/ms.exec(RUNNER_SCRIPT.toString())?.[0] ?? "";
+
 for (const name of USERLAND_NAMES) {
+  test(`${name}: a line that comes between its first byte and the next is read again`, async () => {
+    await using guest = await userland(name);
+    // What a shell has read that was in the middle of it comes by a pipe, in whose place the line then is.
+    const torn =
+      "{ exec 3>line; rm line; echo end ended >line; echo ' nd ended' >&3; } 2>/dev/null &";
+    const script = `${GET}\nmkfifo line; ${torn} get line; echo "$got"; printf ' ' >empty; get empty || echo nothing`;
+    const ran = await guest.start([join(guest.folder, "bin/sh"), "-c", script], "");
+    expect(ran).toEqual({ stdout: "end ended\nnothing\n", stderr: "", code: 0 });
+  });
+
   test(`${name}: output and exit status come back apart`, async () => {
     await using guest = await userland(name);
     const ran = await guest.step(1, "echo out; echo err >&2; exit 3");
