@@ -64,9 +64,11 @@ export type Image = {
 /** The catalogue on this host. */
 export interface Images {
   /**
-   * The image that a job names, built first when it ships with a recipe and is not in the store. `onProgress` gets a
-   * short line now and then. Twice is safe, also from two processes: one builds, the other waits.
-   * Throws image-unknown, image-build-failed, image-damaged, host-disk-full, host-tool-missing.
+   * The image that a job names. What is not in the store is built first when there is a recipe, or fetched when a followed
+   * catalogue offers it; a bare name that means nothing here yet is tried out in a machine before it does. `onProgress` gets a
+   * short line now and then. Twice is safe, also from two processes: one builds or fetches, the other waits.
+   * Throws image-unknown, image-build-failed, image-fetch-failed, image-refused, image-damaged, host-disk-full,
+   * host-tool-missing.
    */
   resolve(
     reference: string,
